@@ -1,0 +1,1 @@
+"""The numerics of Setpoint: tables, surrogates, solvers, the process graph; no server needed."""
