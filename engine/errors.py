@@ -78,6 +78,13 @@ class ExpressionError(EngineError):
     title = "The expression cannot be read or computed."
 
 
+class UnknownExpressionTag(ExpressionError):
+    """An expression speaks of a tag for which there is no column."""
+
+    code = "expression.unknown_tag"
+    title = "The expression speaks of a tag that is not there."
+
+
 # Tables
 
 
