@@ -1,0 +1,8 @@
+"""Surrogates: trained, stored without pickle, and predicting from plain arrays."""
+
+from engine.surrogates.arrays import NotFinite
+from engine.surrogates.kinds import KINDS, check_params, describe_params
+from engine.surrogates.model_file import load, save
+from engine.surrogates.surrogate import Surrogate, fit
+
+__all__ = ["KINDS", "NotFinite", "Surrogate", "check_params", "describe_params", "fit", "load", "save"]

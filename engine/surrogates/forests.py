@@ -1,0 +1,78 @@
+"""Random forest and extra trees: grown by scikit-learn, then carried into our arrays."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from engine.surrogates.arrays import Floats
+from engine.surrogates.params import MAX_DEPTH, ParamValue
+from engine.surrogates.scaling import Scaling
+from engine.surrogates.trees import LEAF, TreeEnsemble
+
+
+def fit_random_forest(
+    X: Floats, Y: Floats, params: Mapping[str, ParamValue], seed: int, n_jobs: int
+) -> TreeEnsemble:
+    """Return a forest of trees grown on bootstrap samples, each split the best one.
+
+    Source:
+        Breiman (2001), Machine Learning 45, 5-32.
+    """
+    from sklearn.ensemble import RandomForestRegressor  # two seconds to import; only training needs it
+
+    return _fit(RandomForestRegressor, X, Y, params, seed, n_jobs)
+
+
+def fit_extra_trees(
+    X: Floats, Y: Floats, params: Mapping[str, ParamValue], seed: int, n_jobs: int
+) -> TreeEnsemble:
+    """Return a forest of trees grown on all rows, each split the best of randomly drawn ones.
+
+    Source:
+        Geurts, Ernst and Wehenkel (2006), Machine Learning 63, 3-42.
+    """
+    from sklearn.ensemble import ExtraTreesRegressor
+
+    return _fit(ExtraTreesRegressor, X, Y, params, seed, n_jobs)
+
+
+def _fit(
+    regressor: Any, X: Floats, Y: Floats, params: Mapping[str, ParamValue], seed: int, n_jobs: int
+) -> TreeEnsemble:
+    x_scaling, y_scaling = Scaling.of(X), Scaling.of(Y)
+    forest = regressor(
+        n_estimators=params["n_trees"],
+        max_depth=params["max_depth"] or MAX_DEPTH,
+        min_samples_leaf=params["min_rows_leaf"],
+        max_features=params["max_features"],
+        random_state=seed,
+        n_jobs=n_jobs,  # trees are seeded one by one before the work is shared out: no bit depends on it
+    )
+    targets = y_scaling.apply(Y)
+    forest.fit(x_scaling.apply(X), targets if targets.shape[1] > 1 else targets[:, 0])
+    return from_forest([tree.tree_ for tree in forest.estimators_], x_scaling, y_scaling)
+
+
+def from_forest(trees: list[Any], x_scaling: Scaling, y_scaling: Scaling) -> TreeEnsemble:
+    """Return the mean of scikit-learn's trees, which were grown on scaled data, in the units of the tags."""
+    root = np.cumsum([0] + [tree.node_count for tree in trees])
+    feature = np.concatenate([tree.feature for tree in trees])
+    left = np.concatenate([tree.children_left + start for tree, start in zip(trees, root, strict=False)])
+    right = np.concatenate([tree.children_right + start for tree, start in zip(trees, root, strict=False)])
+    threshold = np.concatenate([tree.threshold for tree in trees])
+    value = np.concatenate([tree.value[:, :, 0] for tree in trees])
+
+    is_leaf = feature < 0
+    split = np.flatnonzero(~is_leaf)
+    in_tag_units = np.zeros(len(feature))
+    in_tag_units[split] = x_scaling.thresholds_of_float32(feature[split], threshold[split])
+    return TreeEnsemble(
+        root=root[:-1].astype(np.int32),
+        feature=np.where(is_leaf, LEAF, feature).astype(np.int32),
+        threshold=in_tag_units,
+        left=np.where(is_leaf, LEAF, left).astype(np.int32),
+        right=np.where(is_leaf, LEAF, right).astype(np.int32),
+        value=np.where(is_leaf[:, None], value * (y_scaling.scale / len(trees)), 0.0),
+        base=y_scaling.center,
+    )

@@ -1,0 +1,92 @@
+"""The linear surrogate: least squares, with a ridge penalty if asked for.
+
+Notation:
+    X: inputs, shape (n, d), in the units of the tags.    Y: outputs, shape (n, m), likewise.
+    Z: standardized inputs (``scaling``), shape (n, d).
+    W: coefficients, shape (d, m), in output units per standard deviation of the input.
+    b: intercept, shape (m,): the mean of the outputs.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from engine.surrogates.arrays import Floats
+from engine.surrogates.params import ParamValue
+from engine.surrogates.scaling import Scaling
+from engine.surrogates.stored import ArraySpec, take
+
+
+@dataclass(frozen=True, eq=False)
+class LinearForm:
+    """A linear model in plain arrays: predicts b + ((X - center) / scale) W."""
+
+    scaling: Scaling
+    coefficients: Floats
+    intercept: Floats
+
+    def predict(self, X: Floats) -> Floats:
+        """Return predictions, shape (n, m), for finite X, shape (n, d).
+
+        Columns are added one after the other instead of by a matrix product, whose order of summation, and so
+        whose last bit, depends on the number of rows.
+        """
+        with np.errstate(
+            over="ignore", invalid="ignore"
+        ):  # far outside the data the answer may be inf or NaN
+            Z = (X - self.scaling.center) / self.scaling.scale
+            Y = np.tile(self.intercept, (len(X), 1))
+            for j, row in enumerate(self.coefficients):
+                Y += Z[:, j, None] * row
+        return Y
+
+    def arrays(self) -> dict[str, np.ndarray[Any, Any]]:
+        """Return what is stored: arrays by name."""
+        return {
+            "center": self.scaling.center,
+            "scale": self.scaling.scale,
+            "coefficients": self.coefficients,
+            "intercept": self.intercept,
+        }
+
+    @classmethod
+    def from_arrays(
+        cls, arrays: Mapping[str, np.ndarray[Any, Any]], n_inputs: int, n_outputs: int
+    ) -> "LinearForm":
+        """Return the model of stored arrays.
+
+        Raises:
+            ModelFileError: an array is missing or unknown, or has a wrong type, shape or value.
+        """
+        found = take(
+            arrays,
+            {
+                "center": ArraySpec(np.float64, (n_inputs,)),
+                "scale": ArraySpec(np.float64, (n_inputs,), positive=True),
+                "coefficients": ArraySpec(np.float64, (n_inputs, n_outputs)),
+                "intercept": ArraySpec(np.float64, (n_outputs,)),
+            },
+        )
+        return cls(Scaling(found["center"], found["scale"]), found["coefficients"], found["intercept"])
+
+
+def fit_linear(X: Floats, Y: Floats, params: Mapping[str, ParamValue], seed: int, n_jobs: int) -> LinearForm:
+    """Return the W that minimizes |Y - b - Z W|^2 + alpha |W|^2; of several, the smallest.
+
+    Constant, repeated or dependent inputs are no obstacle: the solution of least norm shares a coefficient
+    among them. ``seed`` and ``n_jobs`` are there for the other kinds' sake; there is no chance in this one.
+
+    Source:
+        Ridge regression as least squares on rows appended to Z, e.g. Hastie, Tibshirani and Friedman (2009),
+        The Elements of Statistical Learning, exercise 3.12; solved by singular values (LAPACK gelsd).
+    """
+    n_inputs = X.shape[1]
+    scaling, b = Scaling.of(X), Y.mean(axis=0)
+    Z, R = scaling.apply(X), Y - b
+    if alpha := params["alpha"]:
+        Z = np.vstack([Z, np.sqrt(alpha) * np.eye(n_inputs)])
+        R = np.vstack([R, np.zeros((n_inputs, Y.shape[1]))])
+    W, *_ = np.linalg.lstsq(Z, R, rcond=None)
+    return LinearForm(scaling, W, b)

@@ -1,0 +1,200 @@
+"""The model file: arrays and a description, never code.
+
+A model file is a safetensors file: a header in JSON that tells name, type and shape of each array, then their
+bytes. Its metadata hold two texts: ``model``, a JSON object (format, version, kind, params, inputs, outputs,
+n_rows), and ``sha256``, over that text and the arrays. The checksum finds accidents; against intent
+everything is checked as if it had no checksum, because whoever can alter a file can alter that as well. So
+whatever bytes a file holds, reading it gives a model whose every walk ends, or raises ModelFileError.
+
+Version 1 holds the arrays of the kind's form and ``input_ranges``, ``output_ranges``, ``input_sd``,
+``output_sd``.
+"""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any
+
+import numpy as np
+import safetensors
+from safetensors.numpy import save as to_safetensors
+
+from engine.errors import ModelFileError, ParameterError
+from engine.surrogates.kinds import check_params, find_kind
+from engine.surrogates.stored import ArraySpec, take
+from engine.surrogates.surrogate import LARGEST_MODEL, Surrogate
+
+FORMAT = "setpoint.surrogate"
+VERSION = 1
+LARGEST_HEADER = 2**20
+LARGEST_FILE = LARGEST_MODEL + LARGEST_HEADER + 8
+
+_DTYPES: dict[str, np.dtype[Any]] = {"F64": np.dtype("<f8"), "I32": np.dtype("<i4")}
+_SUMMARIES = ("input_ranges", "output_ranges", "input_sd", "output_sd")
+_FIELDS = {"format", "version", "kind", "params", "inputs", "outputs", "n_rows"}
+
+
+def save(surrogate: Surrogate, path: Path) -> None:
+    """Write the surrogate to a model file."""
+    Path(path).write_bytes(to_bytes(surrogate))
+
+
+def load(path: Path) -> Surrogate:
+    """Return the surrogate of a model file; it predicts what the stored one predicted, to the last bit.
+
+    Reads at most LARGEST_FILE bytes, whatever the file claims to hold, and runs nothing of it.
+
+    Raises:
+        ModelFileError: the file is damaged, altered, not a model file, or of another version.
+        OSError: the file is not there or cannot be read.
+    """
+    with Path(path).open("rb") as file:
+        return from_bytes(file.read(LARGEST_FILE + 1))
+
+
+def to_bytes(surrogate: Surrogate) -> bytes:
+    """Return the content of a model file."""
+    model = {
+        "format": FORMAT,
+        "version": VERSION,
+        "kind": surrogate.kind,
+        "params": dict(surrogate.params),
+        "inputs": surrogate.inputs,
+        "outputs": surrogate.outputs,
+        "n_rows": surrogate.n_rows,
+    }
+    arrays = surrogate.form.arrays() | {name: getattr(surrogate, name) for name in _SUMMARIES}
+    return pack(json.dumps(model, sort_keys=True), arrays)
+
+
+def pack(model: str, arrays: Mapping[str, np.ndarray[Any, Any]]) -> bytes:
+    """Return a file of this description and these arrays, sound or not, with a valid checksum."""
+    contiguous = {name: np.ascontiguousarray(array) for name, array in arrays.items()}
+    return to_safetensors(contiguous, {"model": model, "sha256": _checksum(model, contiguous)})
+
+
+def from_bytes(content: bytes) -> Surrogate:
+    """Return the surrogate of a model file's content.
+
+    Raises:
+        ModelFileError: as ``load``.
+    """
+    metadata = _metadata(content)
+    arrays = _arrays(content)
+    if metadata["sha256"] != _checksum(metadata["model"], arrays):
+        raise ModelFileError("the model file does not match its checksum: it was damaged or altered")
+    model = _description(metadata["model"])
+    d, m = len(model["inputs"]), len(model["outputs"])
+    summaries = _summaries({name: arrays.pop(name) for name in _SUMMARIES if name in arrays}, d, m)
+    return Surrogate(
+        kind=model["kind"],
+        params=MappingProxyType(model["params"]),
+        inputs=tuple(model["inputs"]),
+        outputs=tuple(model["outputs"]),
+        n_rows=model["n_rows"],
+        **summaries,
+        form=find_kind(model["kind"]).form.from_arrays(arrays, d, m),
+    )
+
+
+def _metadata(content: bytes) -> dict[str, str]:
+    """Return the two texts of the metadata, read from a header whose size is checked first."""
+    if len(content) > LARGEST_FILE:
+        raise ModelFileError(f"the model file is larger than {LARGEST_FILE} bytes")
+    header_size = int.from_bytes(content[:8], "little")
+    if len(content) < 8 or not 2 <= header_size <= min(LARGEST_HEADER, len(content) - 8):
+        raise ModelFileError("the file does not begin with a safetensors header: it is not a model file")
+    header = _json(content[8 : 8 + header_size].decode("utf-8", errors="replace"))
+    metadata = header.get("__metadata__")
+    if (
+        not isinstance(metadata, dict)
+        or metadata.keys() != {"model", "sha256"}
+        or not all(isinstance(text, str) for text in metadata.values())
+    ):
+        raise ModelFileError("the file is not a model file of Setpoint: it has no model description")
+    return metadata
+
+
+def _arrays(content: bytes) -> dict[str, np.ndarray[Any, Any]]:
+    """Return the arrays. safetensors checks that their places neither overlap nor leave the file."""
+    try:
+        stored: list[tuple[str, Any]] = safetensors.deserialize(content)  # type: ignore[no-untyped-call]
+    except safetensors.SafetensorError as error:
+        raise ModelFileError(f"the model file is damaged: {error}") from error
+    return {name: _array(name, **entry) for name, entry in stored}
+
+
+def _array(name: str, dtype: str, shape: list[int], data: bytearray) -> np.ndarray[Any, Any]:
+    if dtype not in _DTYPES:
+        raise ModelFileError(f"array {name!r} is of type {dtype}; {', '.join(_DTYPES)} are read", array=name)
+    try:
+        return np.frombuffer(data, _DTYPES[dtype]).reshape(shape)
+    except (
+        ValueError,
+        OverflowError,
+    ) as error:  # 65 dimensions; or [0, 2**64], which is empty and yet too large
+        raise ModelFileError(f"array {name!r} claims an impossible shape", array=name) from error
+
+
+def _checksum(model: str, arrays: Mapping[str, np.ndarray[Any, Any]]) -> str:
+    digest = hashlib.sha256()
+    text = model.encode("utf-8", "surrogatepass")
+    digest.update(b"%d:" % len(text) + text)
+    for name in sorted(arrays):
+        array = arrays[name]
+        digest.update(f"{name}:{array.dtype.str}:{array.shape}".encode("utf-8", "surrogatepass"))
+        digest.update(array.data)
+    return digest.hexdigest()
+
+
+def _description(text: str) -> dict[str, Any]:
+    """Return the model's description, every field of it checked and the hyperparameters complete."""
+    model = _json(text)
+    if model.get("format") != FORMAT or model.get("version") != VERSION:
+        given = {name: model.get(name) for name in ("format", "version")}
+        raise ModelFileError(f"the model file is of format and version {given}; {FORMAT} {VERSION} is read")
+    if model.keys() != _FIELDS:
+        raise ModelFileError(f"the model description has the fields {sorted(model)}, not {sorted(_FIELDS)}")
+    for name in ("inputs", "outputs"):
+        tags = model[name]
+        is_sound = isinstance(tags, list) and tags and all(isinstance(tag, str) for tag in tags)
+        if not is_sound or len(set(tags)) < len(tags):
+            raise ModelFileError(f"the {name} of the model are not a list of different tags")
+    n_rows = model["n_rows"]
+    if isinstance(n_rows, bool) or not isinstance(n_rows, int) or n_rows < 1:
+        raise ModelFileError("the model's number of rows is not a whole number from 1")
+    if not isinstance(model["params"], dict):
+        raise ModelFileError("the model's hyperparameters are not an object")
+    try:
+        return model | {"params": check_params(model["kind"], model["params"])}
+    except ParameterError as error:
+        raise ModelFileError(f"the model's hyperparameters are not allowed: {error}") from error
+
+
+def _summaries(arrays: Mapping[str, np.ndarray[Any, Any]], d: int, m: int) -> dict[str, Any]:
+    """Return ranges and standard deviations, checked."""
+    shapes = {"input_ranges": (d, 2), "output_ranges": (m, 2), "input_sd": (d,), "output_sd": (m,)}
+    found = take(arrays, {name: ArraySpec(np.float64, shape) for name, shape in shapes.items()})
+    ranges = np.concatenate([found["input_ranges"], found["output_ranges"]])
+    sds = np.concatenate([found["input_sd"], found["output_sd"]])
+    if (ranges[:, 0] > ranges[:, 1]).any() or (sds < 0).any():
+        raise ModelFileError(
+            "a range of the model ends before it begins, or a standard deviation is negative"
+        )
+    return found
+
+
+def _json(text: str) -> dict[str, Any]:
+    try:
+        found = json.loads(text, parse_constant=_no_constant)
+    except (ValueError, RecursionError) as error:  # RecursionError: brackets within brackets
+        raise ModelFileError(f"the model file is damaged: {type(error).__name__} in its JSON") from error
+    if not isinstance(found, dict):
+        raise ModelFileError("the model file is damaged: its JSON is not an object")
+    return found
+
+
+def _no_constant(name: str) -> None:
+    raise ValueError(f"{name} is not JSON")

@@ -1,0 +1,180 @@
+"""Surrogates: models of a process module, learned from its rows, that predict outputs from inputs.
+
+Notation:
+    X: inputs, shape (n, d), in the units of the tags.    inputs: their d tags, in the order of the columns.
+    Y: outputs, shape (n, m), likewise.                   outputs: their m tags.
+"""
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import Any
+
+import numpy as np
+
+from engine.errors import ParameterError, ShapeError, TrainingError
+from engine.surrogates.arrays import Floats, matrix
+from engine.surrogates.kinds import Form, check_params, find_kind
+from engine.surrogates.params import ParamValue
+
+LARGEST_TRAINED = 1e30
+"""Numbers beyond this (either sign) are not measurements, and their squares would endanger the arithmetic."""
+
+LARGEST_MODEL = 512 * 2**20
+"""Bytes that the arrays of a model may take: what training may make is what a file may hold."""
+
+_LARGEST_SEED = 2**32 - 1
+
+
+@dataclass(frozen=True, eq=False)
+class Surrogate:
+    """A trained model of one module. It never changes; ``fit`` and ``load`` make it.
+
+    Attributes:
+        kind: its kind, a key of KINDS.
+        params: its complete hyperparameters.
+        inputs, outputs: the tags of the columns of X and Y.
+        n_rows: rows it was trained on.
+        input_ranges, output_ranges: lowest and highest value of each tag in those rows, shape (d, 2) and (m,
+        2). input_sd, output_sd: their standard deviations (divided by n), shape (d,) and (m,). form: the
+        arrays that predict.
+    """
+
+    kind: str
+    params: Mapping[str, ParamValue]
+    inputs: tuple[str, ...]
+    outputs: tuple[str, ...]
+    n_rows: int
+    input_ranges: Floats = field(repr=False)
+    output_ranges: Floats = field(repr=False)
+    input_sd: Floats = field(repr=False)
+    output_sd: Floats = field(repr=False)
+    form: Form = field(repr=False)
+
+    def __post_init__(self) -> None:
+        summaries = (self.input_ranges, self.output_ranges, self.input_sd, self.output_sd)
+        for array in (*summaries, *self.form.arrays().values()):
+            array.flags.writeable = False
+
+    def predict(self, X: Any) -> Floats:
+        """Return the predicted outputs, shape (n, m), for inputs X, shape (n, d); n may be 0.
+
+        The same row gives the same bits whatever other rows are asked for with it, before or after storage.
+
+        Raises:
+            ShapeError: X is not a matrix with one column for each input.
+            NotFinite: a cell of X is NaN, infinite or not a number.
+        """
+        return self.form.predict(matrix("X", X, self.inputs))
+
+
+def fit(
+    kind: str,
+    X: Any,
+    Y: Any,
+    *,
+    inputs: Sequence[str],
+    outputs: Sequence[str],
+    params: Mapping[str, Any] | None = None,
+    seed: int = 0,
+    n_jobs: int = 1,
+) -> Surrogate:
+    """Train a surrogate of this kind on rows X -> Y.
+
+    Args:
+        kind: a key of KINDS.
+        X, Y: inputs (n, d) and outputs (n, m), finite, row by row; incomplete rows are the caller's to drop.
+        inputs, outputs: tags of the columns, each of its own name.
+        params: hyperparameters that differ from the defaults; ``describe_params`` tells them.
+        seed: of everything random, 0 to 2^32 - 1; the same seed on the same data gives the same bits.
+        n_jobs: threads for training a forest; it changes the time and not a bit of the result.
+
+    Raises:
+        ParameterError: kind, a hyperparameter, seed or n_jobs is not one that is allowed.
+        ShapeError: X or Y is not a matrix with one column for each tag, or their rows differ in number.
+        NotFinite: a cell is NaN, infinite or not a number.
+        TrainingError: there are no rows or tags, a tag is there twice, a number is beyond 1e30, or the model
+            would be too large to store.
+    """
+    complete = check_params(kind, params)
+    _whole_number("seed", seed, 0, _LARGEST_SEED)
+    _whole_number("n_jobs", n_jobs, 1, 1024)
+    inputs, outputs = _distinct("inputs", inputs), _distinct("outputs", outputs)
+    X, Y = _trainable("X", X, inputs), _trainable("Y", Y, outputs)
+    if len(X) != len(Y):
+        raise ShapeError(
+            f"X has shape {X.shape} but Y has {Y.shape}: both need the same rows",
+            X=list(X.shape),
+            Y=list(Y.shape),
+        )
+    if len(X) == 0:
+        raise TrainingError("there are no rows to train on; at least 1 is needed", n_rows=0)
+
+    with _one_thread():
+        form = find_kind(kind).fit(X, Y, complete, seed, n_jobs)
+    _check_size(form)
+    return Surrogate(
+        kind=kind,
+        params=MappingProxyType(complete),
+        inputs=inputs,
+        outputs=outputs,
+        n_rows=len(X),
+        input_ranges=np.stack([X.min(axis=0), X.max(axis=0)], axis=1),
+        output_ranges=np.stack([Y.min(axis=0), Y.max(axis=0)], axis=1),
+        input_sd=X.std(axis=0),
+        output_sd=Y.std(axis=0),
+        form=form,
+    )
+
+
+def _one_thread() -> Any:
+    """Return a context in which OpenMP and BLAS keep to one thread: shared sums differ in the last bit."""
+    from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
+
+    return threadpool_limits(limits=1)
+
+
+def _trainable(name: str, values: Any, tags: tuple[str, ...]) -> Floats:
+    array = matrix(name, values, tags)
+    beyond = np.argwhere(np.abs(array) > LARGEST_TRAINED)
+    if len(beyond):
+        row, column = (int(i) for i in beyond[0])
+        raise TrainingError(
+            f"{name} holds {array[row, column]:g} in row {row}, tag {tags[column]!r}: numbers beyond"
+            f" {LARGEST_TRAINED:g} are no measurements",
+            array=name,
+            row=row,
+            tag=tags[column],
+        )
+    return array
+
+
+def _distinct(name: str, tags: Sequence[str]) -> tuple[str, ...]:
+    if isinstance(tags, str) or not all(isinstance(tag, str) for tag in tags):
+        raise TrainingError(f"{name} must be a list of tags, not {tags!r}", argument=name)
+    if len(tags) == 0:
+        raise TrainingError(f"{name} is empty; at least one tag is needed", argument=name)
+    twice = sorted(tag for tag, times in Counter(tags).items() if times > 1)
+    if twice:
+        raise TrainingError(
+            f"{name} holds {', '.join(map(repr, twice))} more than once", argument=name, tags=twice
+        )
+    return tuple(tags)
+
+
+def _whole_number(name: str, value: Any, low: int, high: int) -> None:
+    if isinstance(value, bool) or not isinstance(value, int) or not low <= value <= high:
+        allowed = f"a whole number from {low} to {high}"
+        raise ParameterError(f"{name} must be {allowed}, not {value!r}", parameter=name, allowed=allowed)
+
+
+def _check_size(form: Form) -> None:
+    n_bytes = sum(array.nbytes for array in form.arrays().values())
+    if n_bytes > LARGEST_MODEL:
+        raise TrainingError(
+            f"the model takes {n_bytes / 2**20:.0f} MB but at most"
+            f" {LARGEST_MODEL / 2**20:.0f} MB can be stored; ask for fewer trees, or for more rows in a leaf",
+            n_bytes=n_bytes,
+            allowed=LARGEST_MODEL,
+        )
