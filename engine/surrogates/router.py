@@ -15,8 +15,8 @@ from engine.surrogates.arrays import Floats
 if TYPE_CHECKING:
     from engine.surrogates.trees import TreeEnsemble
 
-# The price of compiling, in walks (one row through one tree, 0.3 microseconds on NumPy): half a second to import
-# onnxruntime, and 2 microseconds for each node.
+# The price of compiling, in walks (one row through one tree: 0.3 microseconds on NumPy): half a second to
+# import onnxruntime, and 2 microseconds for each node.
 IMPORT_PRICE = 1_500_000
 NODE_PRICE = 6
 
@@ -34,9 +34,8 @@ class Router:
 
     def __init__(self, trees: "TreeEnsemble") -> None:
         self._trees = trees
-        self._walks_left = IMPORT_PRICE + NODE_PRICE * len(
-            trees.feature
-        )  # threads may miscount it: it is a rule of thumb
+        # threads that predict at once may miscount or compile twice: no harm, the leaves are the same
+        self._walks_left = IMPORT_PRICE + NODE_PRICE * len(trees.feature)
         self._compiled: Callable[[Floats], NDArray[np.intp]] | None = None
 
     def leaves(self, X: Floats) -> NDArray[np.intp]:
@@ -45,9 +44,7 @@ class Router:
             self._walks_left -= len(X) * len(self._trees.root)
             if self._walks_left >= 0 or len(self._trees.feature) > MOST_NODES:
                 return self._trees.leaves(X)
-            from engine.surrogates.compiled import (
-                compile_trees,
-            )  # imports onnx and onnxruntime: half a second
+            from engine.surrogates.compiled import compile_trees  # imports onnx and onnxruntime
 
             self._compiled = compile_trees(self._trees)
         return self._compiled(X)
