@@ -1,0 +1,12 @@
+"""Commands of the ``flask`` program, for the people who run the server."""
+
+from flask import Flask
+
+from app.commands.objects import objects
+from app.commands.users import users
+
+
+def init_app(app: Flask) -> None:
+    """Register the command groups."""
+    app.cli.add_command(objects)
+    app.cli.add_command(users)

@@ -1,0 +1,1 @@
+"""Definitions that know nothing of ours: error codes, scopes, enums, identifiers."""

@@ -1,0 +1,66 @@
+"""The closed lists of words that the database, the API and the tasks share."""
+
+from enum import StrEnum
+
+
+class Role(StrEnum):
+    """What a person is on this server."""
+
+    ADMIN = "admin"
+    ENGINEER = "engineer"
+    VIEWER = "viewer"
+
+
+class MemberRole(StrEnum):
+    """What a person is in one project."""
+
+    OWNER = "owner"
+    EDITOR = "editor"
+    VIEWER = "viewer"
+
+
+class Queue(StrEnum):
+    """Where work waits. A worker may serve one, some or all of them."""
+
+    TRAINING = "training"
+    OPTIMIZATION = "optimization"
+    DEFAULT = "default"
+
+
+class TaskKind(StrEnum):
+    """What a task does."""
+
+    IMPORT = "dataset.import"
+    TRAIN = "model.train"
+    OPTIMIZE = "optimization.run"
+
+    @property
+    def queue(self) -> Queue:
+        """The queue in which tasks of this kind wait."""
+        return {TaskKind.TRAIN: Queue.TRAINING, TaskKind.OPTIMIZE: Queue.OPTIMIZATION}.get(self, Queue.DEFAULT)
+
+
+class TaskState(StrEnum):
+    """A task's life: queued -> running -> succeeded | failed | cancelled, by way of stopping when cancelled."""
+
+    QUEUED = "queued"
+    RUNNING = "running"
+    STOPPING = "stopping"
+    SUCCEEDED = "succeeded"
+    FAILED = "failed"
+    CANCELLED = "cancelled"
+
+    @property
+    def has_ended(self) -> bool:
+        """Whether nothing can happen to the task any more."""
+        return self in {TaskState.SUCCEEDED, TaskState.FAILED, TaskState.CANCELLED}
+
+
+class EventType(StrEnum):
+    """What a numbered fact in a task's life tells."""
+
+    STATE = "state"
+    PROGRESS = "progress"
+    METRIC = "metric"
+    LOG = "log"
+    RESULT = "result"

@@ -1,0 +1,43 @@
+"""The tables: SQLAlchemy classes, one file a table family."""
+
+from pathlib import Path
+
+from flask import Flask
+
+from app.extensions import db, migrate
+from app.models.dataset import Dataset, DatasetVersion
+from app.models.model import Model
+from app.models.optimization import Optimization
+from app.models.process import Module, Process
+from app.models.project import Membership, Project
+from app.models.task import OutboxMessage, Task, TaskEvent
+from app.models.user import LoginSession, User
+from app.settings import Settings
+from app.utils import sqlite
+
+__all__ = [
+    "Dataset",
+    "DatasetVersion",
+    "LoginSession",
+    "Membership",
+    "Model",
+    "Module",
+    "Optimization",
+    "OutboxMessage",
+    "Process",
+    "Project",
+    "Task",
+    "TaskEvent",
+    "User",
+]
+
+
+def init_app(app: Flask) -> None:
+    """Bind the database. No connection is opened here."""
+    settings: Settings = app.config["SETTINGS"]
+    settings.instance_dir.mkdir(parents=True, exist_ok=True)
+    app.config["SQLALCHEMY_DATABASE_URI"] = settings.database
+    db.init_app(app)
+    migrate.init_app(app, db, directory=str(Path(app.root_path).parent / "migrations"))
+    with app.app_context():
+        sqlite.prepare(db.engine)

@@ -1,0 +1,48 @@
+"""The model registry: trained surrogates, one row a version."""
+
+from uuid import UUID
+
+from sqlalchemy import JSON, BigInteger, ForeignKey, String, UniqueConstraint
+from sqlalchemy.orm import Mapped, mapped_column, relationship
+
+from app.extensions import db
+from app.libs.error_codes import ErrorCode
+from app.models.columns import Created, Id, InProject, Json, JsonList, Key, Name, Word
+from app.models.dataset import DatasetVersion
+from app.models.process import Module
+from app.models.task import Task
+
+
+class Model(InProject, Created, db.Model):
+    """A surrogate of one module. It is made when its training is asked for and has ``metrics`` once it is trained."""
+
+    __tablename__ = "models"
+    __table_args__ = (UniqueConstraint("module_id", "number"),)
+    not_found = ErrorCode.MODEL_NOT_FOUND
+
+    id: Mapped[Id]
+    module_id: Mapped[UUID] = mapped_column(ForeignKey("modules.id"))
+    number: Mapped[int]
+    name: Mapped[Name]
+
+    # what was asked for
+    kind: Mapped[Word]
+    params: Mapped[Json]
+    validation: Mapped[Json]
+    seed: Mapped[int] = mapped_column(BigInteger)
+    dataset_version_id: Mapped[UUID] = mapped_column(ForeignKey("dataset_versions.id"), index=True)
+    inputs: Mapped[JsonList]  # the module's, as they were then
+    outputs: Mapped[JsonList]
+    task_id: Mapped[UUID | None] = mapped_column(ForeignKey("tasks.id", ondelete="SET NULL"), index=True)
+
+    # what training made
+    metrics: Mapped[dict | None] = mapped_column(JSON(none_as_null=True))
+    ranges: Mapped[dict | None] = mapped_column(JSON(none_as_null=True))
+    n_rows: Mapped[int | None]
+    seconds: Mapped[float | None]
+    artifact_key: Mapped[Key | None]
+    artifact_sha256: Mapped[str | None] = mapped_column(String(64))
+
+    module: Mapped[Module] = relationship(foreign_keys=module_id)
+    dataset_version: Mapped[DatasetVersion] = relationship()
+    task: Mapped[Task | None] = relationship()

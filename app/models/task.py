@@ -1,0 +1,71 @@
+"""Tasks: the truth about long work, its numbered events, and the wake-ups still to be sent."""
+
+from uuid import UUID
+
+from sqlalchemy import JSON, BigInteger, ForeignKey, Index, String
+from sqlalchemy.orm import Mapped, mapped_column
+
+from app.extensions import db
+from app.libs.enums import TaskState
+from app.libs.error_codes import ErrorCode
+from app.models.columns import Created, Id, InProject, Json, Millis, Word
+from app.utils.clock import now_ms
+
+
+class Task(InProject, Created, db.Model):
+    """A unit of long work. Celery only wakes workers; what is to be done and what became of it stands here.
+
+    ``fence`` grows with every claim. A worker writes under the number that it claimed with; one that lost its lease
+    holds an old number, and its writes change nothing.
+    """
+
+    __tablename__ = "tasks"
+    __table_args__ = (
+        Index(None, "queue", "state", "priority", "id"),  # the next runnable row of a queue
+        Index(None, "state", "lease_until"),  # leases that were lost
+    )
+    not_found = ErrorCode.TASK_NOT_FOUND
+
+    id: Mapped[Id]
+    kind: Mapped[Word]
+    queue: Mapped[Word]
+    state: Mapped[Word] = mapped_column(default=TaskState.QUEUED)
+    priority: Mapped[int] = mapped_column(default=0)  # higher goes first
+    payload: Mapped[Json]  # what the work needs to know; ids, never data
+    subject_id: Mapped[UUID] = mapped_column(index=True)  # the model, optimization or data set that it makes
+
+    progress: Mapped[float] = mapped_column(default=0.0)  # 0 to 1
+    result: Mapped[dict | None] = mapped_column(JSON(none_as_null=True))
+    error: Mapped[dict | None] = mapped_column(JSON(none_as_null=True))  # a problem document
+    last_event: Mapped[int] = mapped_column(default=0)
+
+    fence: Mapped[int] = mapped_column(default=0)
+    attempt: Mapped[int] = mapped_column(default=0)
+    worker: Mapped[str | None] = mapped_column(String(200))
+    lease_until: Mapped[Millis | None]
+
+    started_at: Mapped[Millis | None]
+    ended_at: Mapped[Millis | None]
+
+
+class TaskEvent(db.Model):
+    """A numbered fact in a task's life. Numbers run 1, 2, 3, ... without a gap."""
+
+    __tablename__ = "task_events"
+
+    task_id: Mapped[UUID] = mapped_column(ForeignKey("tasks.id", ondelete="CASCADE"), primary_key=True)
+    number: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    type: Mapped[Word]
+    at: Mapped[Millis] = mapped_column(default=now_ms)
+    data: Mapped[Json]
+
+
+class OutboxMessage(db.Model):
+    """A wake-up that is owed to a queue. Written with the task, deleted once it was sent."""
+
+    __tablename__ = "outbox"
+
+    id: Mapped[Id]
+    task_id: Mapped[UUID] = mapped_column(ForeignKey("tasks.id", ondelete="CASCADE"), index=True)
+    queue: Mapped[Word]
+    created_at: Mapped[Millis] = mapped_column(BigInteger, default=now_ms, index=True)

@@ -1,0 +1,150 @@
+"""One frozen settings object, read once from ``SETPOINT_*`` environment variables.
+
+``docs/settings.md`` lists every setting, and a test keeps the two equal. A missing secret, an unknown name or a value
+of the wrong type stops the start with the variable's name.
+"""
+
+import os
+import types
+from collections.abc import Mapping
+from dataclasses import MISSING, Field, dataclass, field, fields
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Any, Literal, Self, Union, get_args, get_origin
+
+from dotenv import dotenv_values
+
+PREFIX = "SETPOINT_"
+
+
+class SettingsError(Exception):
+    """The environment does not say how to run; the message names the variable."""
+
+
+def setting(help: str, default: Any = MISSING, *, secret: bool = False) -> Any:
+    """Declare a setting: what it is for, its default (none: it must be given), whether it is a secret."""
+    return field(default=default, repr=not secret, metadata={"help": help, "secret": secret}, kw_only=True)
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How this server runs. Field ``database_url`` is read from ``SETPOINT_DATABASE_URL``, and so on."""
+
+    # secrets
+    secret_key: str = setting("Signs links and cookies. At least 32 characters.", secret=True)
+    jwt_secret_key: str = setting("Signs access and refresh tokens. At least 32 characters.", secret=True)
+
+    # where things are
+    env: Literal["production", "development", "test"] = setting("What this process is for.", "production")
+    instance_dir: Path = setting("Folder of the embedded database, objects and logs.", Path("instance"))
+    database_url: str | None = setting(
+        "SQLAlchemy URL (mysql+pymysql, postgresql+psycopg). Default: SQLite in the instance folder.",
+        None,
+        secret=True,
+    )
+    redis_url: str | None = setting(
+        "Redis or Valkey, redis:// or rediss://. May only be left out in tests.", None, secret=True
+    )
+    object_store_url: str | None = setting(
+        "file:///folder or s3://KEY:SECRET@host/bucket. Default: a folder in the instance folder.",
+        None,
+        secret=True,
+    )
+
+    # the web side
+    web_bind: str = setting("Address and port on which gunicorn listens.", "127.0.0.1:8000")
+    web_workers: int = setting("gunicorn worker processes.", 1)
+    web_threads: int = setting("Threads of each gunicorn worker: more than open sockets and requests.", 64)
+    trusted_proxies: int = setting("How many proxies in front may set X-Forwarded-* headers.", 0)
+    cors_origins: str = setting("Origins of other sites that may call the API, with commas. None by default.", "")
+
+    # accounts
+    registration: Literal["closed", "open"] = setting("Whether people may register by themselves.", "closed")
+    bcrypt_rounds: int = setting("Cost of a password hash: 2 to the power of this.", 12)
+    access_token_minutes: int = setting("Life of an access token.", 15)
+    refresh_token_days: int = setting("Life of a sign-in without use: each refresh starts it again.", 30)
+    login_rate: str = setting("How often one address may try to sign in as one user.", "10 per minute")
+
+    # data sets
+    upload_max_bytes: int = setting("Largest upload.", 4 * 1024**3)
+
+    # tasks
+    task_lease_seconds: int = setting("A worker silent for so long has lost its task.", 30)
+    task_max_attempts: int = setting("How often a task is begun before it is given up.", 3)
+    task_sweep_seconds: int = setting("How often lost leases and unsent wake-ups are looked for.", 10)
+
+    # logs
+    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = setting("Least important level to log.", "INFO")
+    log_format: Literal["auto", "json", "console"] = setting("auto: JSON in production, else readable.", "auto")
+
+    # benchmarks
+    data: Path | None = setting("Folder of benchmark data. The server does not use it.", None)
+
+    def __post_init__(self) -> None:
+        for name in ("secret_key", "jwt_secret_key"):
+            if len(getattr(self, name)) < 32:
+                raise SettingsError(f"{PREFIX}{name.upper()} must have at least 32 characters.")
+        if self.redis_url is None and self.env != "test":
+            raise SettingsError(f"{PREFIX}REDIS_URL is missing: the address of a Redis or Valkey server.")
+        if not 4 <= self.bcrypt_rounds <= 20:
+            raise SettingsError(f"{PREFIX}BCRYPT_ROUNDS must be 4 to 20, not {self.bcrypt_rounds}.")
+        for name in (
+            "web_workers",
+            "web_threads",
+            "task_lease_seconds",
+            "task_max_attempts",
+            "task_sweep_seconds",
+        ):
+            if getattr(self, name) < 1:
+                raise SettingsError(f"{PREFIX}{name.upper()} must be at least 1, not {getattr(self, name)}.")
+
+    @classmethod
+    def from_env(cls, environ: Mapping[str, str] | None = None) -> Self:
+        """Read the environment and, in development, the file ``.env`` below it.
+
+        Raises:
+            SettingsError: a variable is missing, unknown or not of its type; the message names it.
+        """
+        given = dict(os.environ if environ is None else environ)
+        if given.get(f"{PREFIX}ENV") == "development":
+            given = {k: v for k, v in dotenv_values(".env").items() if v is not None} | given
+        known = {f"{PREFIX}{f.name.upper()}": f for f in fields(cls)}
+        for variable in given:
+            if variable.startswith(PREFIX) and variable not in known:
+                near = get_close_matches(variable, known, n=1)
+                raise SettingsError(f"{variable} is not a setting." + (f" Did you mean {near[0]}?" if near else ""))
+        for variable, f in known.items():
+            if f.default is MISSING and not given.get(variable):
+                raise SettingsError(f"{variable} is missing. {f.metadata['help']}")
+        return cls(**{f.name: _convert(v, f, given[v]) for v, f in known.items() if given.get(v)})
+
+    @property
+    def database(self) -> str:
+        """The database's URL, with the embedded default filled in."""
+        return self.database_url or f"sqlite:///{self.instance_dir.resolve() / 'setpoint.db'}"
+
+    @property
+    def object_store(self) -> str:
+        """The object store's URL, with the embedded default filled in."""
+        return self.object_store_url or (self.instance_dir.resolve() / "objects").as_uri()
+
+    @property
+    def logs_json(self) -> bool:
+        """Whether logs are JSON lines, not text for a person."""
+        return self.log_format == "json" or (self.log_format == "auto" and self.env == "production")
+
+
+def _convert(variable: str, f: Field, text: str) -> Any:
+    """Return ``text`` as the type that the setting is declared with."""
+    kind: Any = f.type
+    if get_origin(kind) in {Union, types.UnionType}:
+        kind = next(part for part in get_args(kind) if part is not type(None))
+    if get_origin(kind) is Literal:
+        if text not in get_args(kind):
+            raise SettingsError(f"{variable} must be one of {', '.join(get_args(kind))}, not {text!r}.")
+        return text
+    try:
+        return kind(text)
+    except ValueError as error:
+        shown = "the value given" if f.metadata["secret"] else repr(text)
+        raise SettingsError(f"{variable} must be of type {kind.__name__}, not {shown}.") from error

@@ -1,0 +1,92 @@
+"""What a Socket.IO client can say: connect with a token, ``subscribe`` to a task, ``unsubscribe``.
+
+    subscribe {"task_id": "...", "after": 17}  ->  {"ok": true} or {"ok": false, "problem": {...}}
+
+After that the client is told ``task_event`` for every event with a number above ``after`` (0: from the beginning).
+"""
+
+from typing import Any
+from uuid import UUID
+
+from flask import current_app, request
+from flask_socketio import ConnectionRefusedError
+
+from app.extensions import socketio
+from app.libs.actor import Actor
+from app.libs.error_codes import ErrorCode
+from app.libs.errors import AppError, problem
+from app.viewModels import accounts, task_log, tasks, tokens
+
+
+@socketio.on("connect")
+def connect(auth: Any = None) -> None:
+    """Admit a client that brings an access token: ``auth: {"token": "..."}``."""
+    try:
+        actor = tokens.actor_of_access_token(str((auth or {}).get("token", "")))
+    except AppError as error:
+        raise ConnectionRefusedError(_told(error)) from error
+    _actors()[request.sid] = actor
+
+
+@socketio.on("disconnect")
+def disconnect(_reason: str | None = None) -> None:
+    """Forget the client."""
+    _actors().pop(request.sid, None)
+
+
+@socketio.on("subscribe")
+def subscribe(message: Any) -> dict[str, Any]:
+    """Follow a task's events from a number on."""
+    try:
+        task_id, after = _parse(message)
+        tasks.get(task_id, actor=_actor())
+    except AppError as error:
+        return {"ok": False, "problem": _told(error)}
+    app = current_app._get_current_object()
+
+    def fetch(number: int) -> list[dict[str, Any]]:
+        with app.app_context():
+            return task_log.after(task_id, number)
+
+    socketio.server.manager.follow(request.sid, task_log.room(task_id), after=after, fetch=fetch)
+    return {"ok": True}
+
+
+@socketio.on("unsubscribe")
+def unsubscribe(message: Any) -> dict[str, Any]:
+    """Stop following a task."""
+    try:
+        task_id, _after = _parse(message)
+    except AppError as error:
+        return {"ok": False, "problem": _told(error)}
+    socketio.server.manager.unfollow(request.sid, task_log.room(task_id))
+    return {"ok": True}
+
+
+def _actors() -> dict[str, Actor]:
+    return current_app.extensions.setdefault("socket_actors", {})
+
+
+def _actor() -> Actor:
+    """Return who the client is, if the session that it came with still lasts."""
+    known = _actors().get(request.sid)
+    actor = known and accounts.actor_of(known.id, known.session_id)
+    if actor is None:
+        raise AppError(ErrorCode.SESSION_ENDED)
+    return actor
+
+
+def _parse(message: Any) -> tuple[UUID, int]:
+    try:
+        return UUID(str(message["task_id"])), int(message.get("after", 0))
+    except (TypeError, KeyError, ValueError, AttributeError) as error:
+        raise AppError(
+            ErrorCode.INVALID_INPUT,
+            'Send {"task_id": "<uuid>", "after": <number>}.',
+            given=repr(message)[:200],
+        ) from error
+
+
+def _told(error: AppError) -> dict[str, Any]:
+    code = error.error
+    return problem(code=code.code, title=code.title, status=code.status, detail=error.detail, details=error.details)

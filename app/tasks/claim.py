@@ -1,0 +1,114 @@
+"""A claimed task in the hands of its worker: heartbeat, progress, and its end."""
+
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any, Self
+
+import structlog
+from flask import current_app
+
+from app.extensions import db
+from app.libs.enums import EventType, TaskState
+from app.utils import sqlite
+from app.viewModels import task_queue
+from app.viewModels.task_log import Fact
+from app.viewModels.task_queue import Lease, LeaseLostError
+
+log = structlog.get_logger(__name__)
+PROGRESS_PERIOD_S = 0.1  # at most ten progress events a second
+
+
+class CancelledError(Exception):
+    """Somebody asked for the task to stop, and now it does."""
+
+
+class Claim:
+    """The task that this worker has, and the only way in which its work writes anything.
+
+    A thread of its own extends the lease, so that long native calls do not lose it. It also learns of a cancel
+    request; the next ``step`` of the work then raises ``CancelledError``.
+    """
+
+    def __init__(self, lease: Lease, *, lease_ms: int) -> None:
+        self.lease = lease
+        self.payload = lease.payload
+        self.has_ended = False
+        self._lease_ms = lease_ms
+        self._app = current_app._get_current_object()
+        self._done = threading.Event()
+        self._stop_asked = threading.Event()
+        self._lost = threading.Event()
+        self._heart = threading.Thread(target=self._beat, name="heartbeat", daemon=True)
+        self._told_at = 0.0
+
+    def __enter__(self) -> Self:
+        self._heart.start()
+        return self
+
+    def __exit__(self, *_exc: object) -> None:
+        self._done.set()
+        self._heart.join()
+
+    def step(self, done: float, **data: Any) -> None:
+        """Tell how far the work is (0 to 1), with what else a watcher wants to know. Called often, it tells seldom.
+
+        Raises:
+            CancelledError: the task shall stop.
+            LeaseLostError: the task was taken away.
+        """
+        self.check()
+        now = time.monotonic()
+        if done < 1 and now - self._told_at < PROGRESS_PERIOD_S:
+            return
+        self._told_at = now
+        self.tell((EventType.PROGRESS, {"done": round(done, 4), **data}), progress=done)
+
+    def check(self) -> None:
+        """Raise if the work shall not go on; cheap enough for an inner loop."""
+        if self._lost.is_set():
+            raise LeaseLostError(self.lease.task_id)
+        if self._stop_asked.is_set():
+            raise CancelledError
+
+    def tell(self, *facts: Fact, **changes: Any) -> None:
+        """Add facts to the task's log at once.
+
+        Raises:
+            LeaseLostError: the task was taken away; nothing was written.
+        """
+        db.session.commit()  # whatever the work was reading
+        with sqlite.writing():
+            task_queue.write(self.lease, list(facts), **changes)
+            db.session.commit()
+
+    @contextmanager
+    def success(self) -> Iterator[dict[str, Any]]:
+        """Open the transaction in which the work's result appears together with the task's success.
+
+        Fill the dictionary with the task's result. Should the lease be lost, or the block fail, nothing appears.
+        """
+        self.check()
+        db.session.commit()
+        result: dict[str, Any] = {}
+        with sqlite.writing():
+            yield result
+            task_queue.end(self.lease, TaskState.SUCCEEDED, result=result)
+            db.session.commit()
+        self.has_ended = True
+
+    def _beat(self) -> None:
+        period_s = self._lease_ms / 1000 / 3
+        while not self._done.wait(min(period_s, 1.0)):
+            try:
+                with self._app.app_context():
+                    state = task_queue.extend(self.lease, lease_ms=self._lease_ms)
+            except LeaseLostError:
+                self._lost.set()
+                return
+            except Exception:
+                log.warning("heartbeat_failed", task_id=str(self.lease.task_id), exc_info=True)
+                continue
+            if state is TaskState.STOPPING:
+                self._stop_asked.set()

@@ -1,0 +1,87 @@
+"""ContextTask: every Celery task runs in the application's context, and here a task's life is recorded.
+
+A task that serves a queue declares ``claims=Queue....``. It is then called with the ``Claim`` of the queue's next row,
+and not at all when nothing waits. Whatever happens to it is written down here, in one place.
+"""
+
+import os
+import socket
+from collections.abc import Callable
+from contextlib import nullcontext
+
+import structlog
+from flask import current_app, has_app_context
+from flask_celeryext.app import AppContextTask
+
+from app.extensions import db
+from app.libs.enums import Queue, TaskState
+from app.libs.error_codes import ErrorCode
+from app.libs.errors import AppError, problem
+from app.tasks.claim import CancelledError, Claim
+from app.utils import sqlite
+from app.viewModels import task_queue
+from app.viewModels.task_queue import LeaseLostError
+from engine.errors import EngineError
+
+log = structlog.get_logger(__name__)
+
+
+class ContextTask(AppContextTask):
+    """A Celery task in the application's context; an open context is kept when it is called eagerly."""
+
+    abstract = True
+    claims: Queue | None = None
+
+    def __call__(self, *args, **kwargs):
+        """Run the body; for a queue's task, run it for the next row of that queue."""
+        if self.claims is None:
+            return super().__call__(*args, **kwargs)
+        with nullcontext() if has_app_context() else self.app.flask_app.app_context():
+            return carry_next(self.claims, super().__call__)
+
+
+def carry_next(queue: Queue, body: Callable[[Claim], None]) -> None:
+    """Claim the queue's next task and carry it to its end, whichever that is."""
+    lease_ms = current_app.config["SETTINGS"].task_lease_seconds * 1000
+    with sqlite.writing():
+        lease = task_queue.claim(queue, worker=f"{socket.gethostname()}:{os.getpid()}", lease_ms=lease_ms)
+    if lease is None:
+        return
+    with structlog.contextvars.bound_contextvars(task_id=str(lease.task_id), kind=lease.kind.value):
+        log.info("task_started", attempt=lease.attempt)
+        try:
+            with Claim(lease, lease_ms=lease_ms) as claim, sqlite.reading():
+                body(claim)
+            if not claim.has_ended:
+                raise RuntimeError(f"{lease.kind} returned without an end")
+            log.info("task_succeeded")
+        except CancelledError:
+            _end(lease, TaskState.CANCELLED)
+        except LeaseLostError:
+            db.session.rollback()
+            log.warning("task_lost")
+        except AppError as error:
+            _end(lease, TaskState.FAILED, _problem_of(error.error, error.detail, error.details))
+        except EngineError as error:
+            told = problem(code=error.code, title=error.title, status=422, detail=str(error), details=error.details)
+            _end(lease, TaskState.FAILED, told)
+        except Exception:
+            _end(lease, TaskState.FAILED, _problem_of(ErrorCode.TASK_CRASHED, ErrorCode.TASK_CRASHED.title, {}))
+            log.exception("task_crashed")
+            raise
+
+
+def _end(lease: task_queue.Lease, state: TaskState, error: dict | None = None) -> None:
+    db.session.rollback()
+    try:
+        with sqlite.writing():
+            task_queue.end(lease, state, error=error)
+            db.session.commit()
+    except LeaseLostError:
+        log.warning("task_lost")
+    else:
+        log.info(f"task_{state.value}", code=error and error["code"])
+
+
+def _problem_of(error: ErrorCode, detail: str, details: dict) -> dict:
+    return problem(code=error.code, title=error.title, status=error.status, detail=detail, details=details)

@@ -1,0 +1,1 @@
+"""Reading an upload into a data set version."""

@@ -1,0 +1,1 @@
+"""Help that knows no resource: time, paging, SQLite, object store."""

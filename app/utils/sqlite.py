@@ -1,0 +1,66 @@
+"""SQLite as a database of several processes: WAL, a busy timeout, and write transactions that begin IMMEDIATE.
+
+A transaction that reads before it writes must hold the write lock from its first statement. Otherwise SQLite refuses
+the write once somebody else has committed in between, or, in the driver's own mode, loses the other's update silently.
+So a transaction takes the lock at its begin unless it is known to only read: inside ``reading()``, or in answering a
+GET or HEAD.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from typing import Any
+
+from flask import has_request_context, request
+from sqlalchemy import Connection, Engine, event
+
+BUSY_TIMEOUT_MS = 30_000
+_only_reads: ContextVar[bool | None] = ContextVar("only_reads", default=None)
+
+
+@contextmanager
+def reading() -> Iterator[None]:
+    """Transactions that begin inside only read."""
+    token = _only_reads.set(True)
+    try:
+        yield
+    finally:
+        _only_reads.reset(token)
+
+
+@contextmanager
+def writing() -> Iterator[None]:
+    """Transactions that begin inside write, whatever surrounds them."""
+    token = _only_reads.set(False)
+    try:
+        yield
+    finally:
+        _only_reads.reset(token)
+
+
+def prepare(engine: Engine) -> None:
+    """Set up every connection of this engine. Engines of other databases are left as they are."""
+    if engine.dialect.name == "sqlite":
+        event.listen(engine, "connect", _on_connect)
+        event.listen(engine, "begin", _on_begin)
+
+
+def _on_connect(connection: Any, _record: Any) -> None:
+    connection.isolation_level = None  # the driver shall not begin transactions of its own
+    cursor = connection.cursor()
+    cursor.execute(f"PRAGMA busy_timeout = {BUSY_TIMEOUT_MS}")
+    cursor.execute("PRAGMA journal_mode = WAL")
+    cursor.execute("PRAGMA synchronous = FULL")  # a task accepted is on the disk, also when the power fails
+    cursor.execute("PRAGMA foreign_keys = ON")
+    cursor.close()
+
+
+def _on_begin(connection: Connection) -> None:
+    connection.exec_driver_sql("BEGIN" if _is_only_reading() else "BEGIN IMMEDIATE")
+
+
+def _is_only_reading() -> bool:
+    stated = _only_reads.get()
+    if stated is not None:
+        return stated
+    return has_request_context() and request.method in {"GET", "HEAD", "OPTIONS"}

@@ -1,0 +1,3 @@
+"""The version of this Setpoint. ``CHANGELOG.md`` says what is in it."""
+
+VERSION = "0.1.0"

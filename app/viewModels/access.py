@@ -1,0 +1,74 @@
+"""Who may see and do what in a project. Every function on a project's things starts here."""
+
+from typing import TypeVar
+from uuid import UUID
+
+from sqlalchemy import ColumnElement, Select, and_, select, true
+
+from app.extensions import db
+from app.libs.actor import Actor
+from app.libs.enums import MemberRole, Role
+from app.libs.error_codes import ErrorCode
+from app.libs.errors import AppError
+from app.libs.scope import Scope
+from app.models import Membership, Project
+
+Row = TypeVar("Row")
+
+
+def visible(model: type[Row], row_id: UUID, *, to: Actor, needs: Scope) -> Row:
+    """Return the row with this id, for somebody who may do ``needs`` in its project.
+
+    Raises:
+        AppError: the model's NOT_FOUND (no such row, or the actor may not see its project), SCOPE_MISSING (may see
+            it, may not do this), PROJECT_ARCHIVED (it can only be read).
+    """
+    project_id = _project_id(model)
+    found = db.session.execute(
+        select(model, Project.archived_at, Membership.role)
+        .join(Project, Project.id == project_id)
+        .outerjoin(Membership, and_(Membership.project_id == project_id, Membership.user_id == to.id))
+        .where(model.id == row_id)
+    ).one_or_none()
+    if found is None:
+        raise AppError(model.not_found, id=str(row_id))
+    row, archived_at, member = found
+    _check(model, row_id, archived_at=archived_at, member=member, actor=to, needs=needs)
+    return row
+
+
+def seen_by(statement: Select, model: type, actor: Actor) -> Select:
+    """Narrow a SELECT of ``model`` to the projects that the actor may see."""
+    return statement.where(_is_member(_project_id(model), actor))
+
+
+def require(scope: Scope, *, of: Actor) -> None:
+    """Refuse an actor whose role does not have ``scope``.
+
+    Raises:
+        AppError: SCOPE_MISSING.
+    """
+    if not of.may(scope):
+        raise AppError(ErrorCode.SCOPE_MISSING, f"The role {of.role} does not have {scope}.", scope=scope)
+
+
+def _check(
+    model: type, row_id: UUID, *, archived_at: int | None, member: str | None, actor: Actor, needs: Scope
+) -> None:
+    membership = MemberRole(member) if member else None
+    if membership is None and actor.role is not Role.ADMIN:
+        raise AppError(model.not_found, id=str(row_id))
+    if not actor.may_as(membership, needs):
+        raise AppError(ErrorCode.SCOPE_MISSING, f"You do not have {needs} in this project.", scope=needs)
+    if archived_at is not None and not needs.is_read and needs is not Scope.PROJECT_ADMIN:
+        raise AppError(ErrorCode.PROJECT_ARCHIVED)
+
+
+def _project_id(model: type) -> ColumnElement:
+    return Project.id if model is Project else model.project_id
+
+
+def _is_member(project_id: ColumnElement, actor: Actor) -> ColumnElement:
+    if actor.role is Role.ADMIN:
+        return true()
+    return project_id.in_(select(Membership.project_id).where(Membership.user_id == actor.id))

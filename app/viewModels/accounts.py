@@ -1,0 +1,157 @@
+"""Signing in and out, and what people do with their own account.
+
+A sign-in begins a session: a family of refresh tokens of which only the newest is good, and of access tokens that are
+good while the session is. Whether it is stands in the database and is read at every request, so that ending a session
+acts at once and everywhere.
+"""
+
+from dataclasses import dataclass
+from datetime import timedelta
+from uuid import UUID
+
+from flask import current_app
+from flask_jwt_extended import create_access_token, create_refresh_token
+from sqlalchemy import select, update
+
+from app.extensions import db
+from app.libs.actor import Actor
+from app.libs.enums import Role
+from app.libs.error_codes import ErrorCode
+from app.libs.errors import AppError
+from app.libs.ids import new_id
+from app.models import LoginSession, User
+from app.utils import sqlite
+from app.utils.clock import now_ms
+from app.viewModels import users
+from app.viewModels.passwords import hash_password, is_password
+
+
+@dataclass(frozen=True)
+class Tokens:
+    """What a sign-in gives. ``expires_in`` is the access token's life in seconds."""
+
+    access_token: str
+    refresh_token: str
+    expires_in: int
+    token_type: str = "Bearer"  # noqa: S105 (the name of a scheme, not a secret)
+
+
+def actor_of(user_id: UUID, session_id: UUID) -> Actor | None:
+    """Return the user behind an access token, or None when the session has ended or the user is deactivated."""
+    now = now_ms()
+    with sqlite.reading(), db.engine.connect() as connection:
+        row = connection.execute(
+            select(User.username, User.role)
+            .join(LoginSession, LoginSession.user_id == User.id)
+            .where(
+                User.id == user_id,
+                User.is_active,
+                LoginSession.id == session_id,
+                LoginSession.ended_at.is_(None),
+                LoginSession.expires_at > now,
+            )
+        ).one_or_none()
+    return row and Actor(id=user_id, username=row.username, role=Role(row.role), session_id=session_id)
+
+
+def register(*, username: str, password: str) -> User:
+    """Make one's own account, with the role of a viewer.
+
+    Raises:
+        AppError: REGISTRATION_CLOSED, USERNAME_TAKEN, PASSWORD_UNFIT.
+    """
+    if current_app.config["SETTINGS"].registration != "open":
+        raise AppError(ErrorCode.REGISTRATION_CLOSED)
+    return users.create(username=username, password=password, role=Role.VIEWER)
+
+
+def login(*, username: str, password: str) -> Tokens:
+    """Begin a session.
+
+    Raises:
+        AppError: LOGIN_FAILED, the same for a wrong name, a wrong password and a deactivated user.
+    """
+    with sqlite.reading():  # hashing takes long: the write lock must not be held meanwhile
+        user = db.session.scalar(select(User).where(User.username == users.normalized(username)))
+        db.session.commit()
+    if not is_password(password, user and user.password_hash) or not user.is_active:
+        raise AppError(ErrorCode.LOGIN_FAILED)
+    session = LoginSession(id=new_id(), user_id=user.id, refresh_id=new_id(), expires_at=_session_end())
+    db.session.add(session)
+    db.session.commit()
+    return _tokens(session)
+
+
+def refresh(*, user_id: UUID, session_id: UUID, refresh_id: UUID) -> Tokens:
+    """Exchange the newest refresh token of a session for new tokens. An older one ends the session: it was stolen.
+
+    Raises:
+        AppError: SESSION_ENDED, REFRESH_REUSED.
+    """
+    session = db.session.get(LoginSession, session_id)
+    user = db.session.get(User, user_id)
+    if session is None or session.ended_at or session.expires_at <= now_ms() or not user.is_active:
+        raise AppError(ErrorCode.SESSION_ENDED)
+    fresh_id = new_id()
+    rotated = db.session.execute(
+        update(LoginSession)
+        .where(
+            LoginSession.id == session_id,
+            LoginSession.refresh_id == refresh_id,
+            LoginSession.ended_at.is_(None),
+        )
+        .values(refresh_id=fresh_id, expires_at=_session_end())
+    )
+    if not rotated.rowcount:
+        session.ended_at = now_ms()
+        db.session.commit()
+        raise AppError(ErrorCode.REFRESH_REUSED)
+    db.session.commit()
+    return _tokens(session, fresh_id)
+
+
+def logout(actor: Actor) -> None:
+    """End the session in which this request was made, with every token of it."""
+    _end_sessions(LoginSession.id == actor.session_id)
+    db.session.commit()
+
+
+def change_password(actor: Actor, *, password: str, new_password: str) -> None:
+    """Set another password. Every other session of the user ends.
+
+    Raises:
+        AppError: PASSWORD_WRONG (the present one), PASSWORD_UNFIT (the new one).
+    """
+    with sqlite.reading():
+        user = db.session.get(User, actor.id)
+        db.session.commit()
+    if not is_password(password, user.password_hash):
+        raise AppError(ErrorCode.PASSWORD_WRONG)
+    user.password_hash = hash_password(new_password)
+    _end_sessions(LoginSession.user_id == actor.id, LoginSession.id != actor.session_id)
+    db.session.commit()
+
+
+def _end_sessions(*conditions) -> None:
+    db.session.execute(
+        update(LoginSession).where(*conditions, LoginSession.ended_at.is_(None)).values(ended_at=now_ms())
+    )
+
+
+def _session_end() -> int:
+    return now_ms() + current_app.config["SETTINGS"].refresh_token_days * 86_400_000
+
+
+def _tokens(session: LoginSession, refresh_id: UUID | None = None) -> Tokens:
+    settings = current_app.config["SETTINGS"]
+    life = timedelta(minutes=settings.access_token_minutes)
+    identity, claims = str(session.user_id), {"sid": str(session.id)}
+    return Tokens(
+        access_token=create_access_token(identity, expires_delta=life, additional_claims=claims),
+        refresh_token=create_refresh_token(
+            identity,
+            expires_delta=timedelta(days=settings.refresh_token_days),
+            additional_claims=claims | {"rid": str(refresh_id or session.refresh_id)},
+        ),
+        expires_in=int(life.total_seconds()),
+    )

@@ -1,0 +1,79 @@
+"""The numbered log of a task: written in the transaction that makes a fact true, told to the world after its commit."""
+
+from collections.abc import Sequence
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import ColumnElement, event, insert, select, update
+from sqlalchemy.orm import Session
+
+from app.extensions import db, socketio
+from app.libs.enums import EventType
+from app.models import Task, TaskEvent
+from app.utils.clock import now_ms
+
+Fact = tuple[EventType, dict[str, Any]]
+SOCKET_EVENT = "task_event"
+
+
+def room(task_id: UUID | str) -> str:
+    """Return the Socket.IO room in which a task's events are told."""
+    return f"task:{task_id}"
+
+
+def append(task_id: UUID, facts: Sequence[Fact], *conditions: ColumnElement, **changes: Any) -> bool:
+    """Number the facts and add them to the log, and change the task's row with them, in the caller's transaction.
+
+    Nothing is written, and False returned, unless the task meets ``conditions``: one conditional update decides.
+    The events go out to whoever follows the task once the transaction is committed.
+    """
+    changed = db.session.execute(
+        update(Task)
+        .where(Task.id == task_id, *conditions)
+        .values(last_event=Task.last_event + len(facts), **changes)
+        .execution_options(synchronize_session=False)
+    )
+    if not changed.rowcount:
+        return False
+    last = db.session.scalar(select(Task.last_event).where(Task.id == task_id))
+    at = now_ms()
+    rows = [
+        {"task_id": task_id, "number": last - len(facts) + k, "type": kind, "at": at, "data": data}
+        for k, (kind, data) in enumerate(facts, start=1)
+    ]
+    db.session.execute(insert(TaskEvent), rows)
+    db.session.info.setdefault("untold", []).extend(rows)
+    return True
+
+
+def after(task_id: UUID, number: int, *, limit: int | None = None) -> list[dict[str, Any]]:
+    """Return the events with a number above this one, in order, as they are told."""
+    statement = (
+        select(TaskEvent)
+        .where(TaskEvent.task_id == task_id, TaskEvent.number > number)
+        .order_by(TaskEvent.number)
+        .limit(limit)
+    )
+    return [as_told(row.__dict__) for row in db.session.scalars(statement)]
+
+
+def as_told(row: dict[str, Any]) -> dict[str, Any]:
+    """Return an event as clients get it."""
+    return {
+        "task_id": str(row["task_id"]),
+        "number": row["number"],
+        "type": str(row["type"]),
+        "at": row["at"],
+        "data": row["data"],
+    }
+
+
+@event.listens_for(Session, "after_commit")
+def _tell(session: Session) -> None:
+    for row in session.info.pop("untold", []):
+        socketio.emit(SOCKET_EVENT, as_told(row), to=room(row["task_id"]))
+
+
+@event.listens_for(Session, "after_rollback")
+def _forget(session: Session) -> None:
+    session.info.pop("untold", None)

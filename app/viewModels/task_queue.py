@@ -1,0 +1,262 @@
+"""How work gets from whoever asks for it to one worker, and stays with it.
+
+The ``tasks`` table is the truth. Submitting writes the task and an outbox row in the caller's transaction; after the
+commit a message wakes a worker of the queue. The message names no task: the worker claims the next row with one
+conditional update. So a message may be lost (the sweep sends another) or doubled (the second finds nothing to do).
+"""
+
+from dataclasses import dataclass
+from typing import Any
+from uuid import UUID
+
+import structlog
+from kombu.exceptions import OperationalError as BrokerError
+from redis.exceptions import RedisError
+from sqlalchemy import ColumnElement, delete, event, func, select, update
+from sqlalchemy.orm import Session
+
+from app.extensions import celery_ext, db
+from app.libs.actor import Actor
+from app.libs.enums import EventType, Queue, TaskKind, TaskState
+from app.libs.error_codes import ErrorCode
+from app.libs.errors import problem
+from app.libs.ids import new_id
+from app.models import OutboxMessage, Task
+from app.utils.clock import now_ms
+from app.viewModels import task_log
+
+log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True)
+class Lease:
+    """The right to work on a task: good while the row's fence is still this one."""
+
+    task_id: UUID
+    kind: TaskKind
+    payload: dict[str, Any]
+    fence: int
+    attempt: int
+    project_id: UUID
+    created_by: UUID
+
+    @property
+    def held(self) -> tuple[ColumnElement, ...]:
+        """The condition under which this worker may still write."""
+        return Task.fence == self.fence, Task.state.in_([TaskState.RUNNING, TaskState.STOPPING])
+
+
+class LeaseLostError(Exception):
+    """Somebody else has the task now; nothing that this worker still does may count."""
+
+
+def submit(
+    kind: TaskKind,
+    *,
+    project_id: UUID,
+    subject_id: UUID,
+    payload: dict[str, Any],
+    actor: Actor,
+    priority: int = 0,
+) -> Task:
+    """Add a task and the wake-up it is owed to the caller's transaction. The caller commits; then a worker is woken."""
+    task = Task(
+        id=new_id(),
+        kind=kind,
+        queue=kind.queue,
+        state=TaskState.QUEUED,
+        priority=priority,
+        payload=payload,
+        subject_id=subject_id,
+        project_id=project_id,
+        created_by=actor.id,
+    )
+    db.session.add(task)
+    db.session.flush()
+    message = OutboxMessage(id=new_id(), task_id=task.id, queue=task.queue)
+    db.session.add(message)
+    task_log.append(task.id, [_state(TaskState.QUEUED)])
+    db.session.refresh(task, ["last_event"])
+    db.session.info.setdefault("wake_ups", []).append((message.id, task.queue))
+    return task
+
+
+def claim(queue: Queue, *, worker: str, lease_ms: int) -> Lease | None:
+    """Take the next runnable task of a queue: highest priority first, then in order of submission."""
+    while True:
+        task = db.session.execute(
+            select(Task.id, Task.kind, Task.payload, Task.fence, Task.attempt, Task.project_id, Task.created_by)
+            .where(Task.queue == queue, Task.state == TaskState.QUEUED)
+            .order_by(Task.priority.desc(), Task.id)
+            .limit(1)
+            .with_for_update(skip_locked=True)
+        ).one_or_none()
+        if task is None:
+            db.session.rollback()
+            return None
+        now = now_ms()
+        claimed = task_log.append(
+            task.id,
+            [_state(TaskState.RUNNING, attempt=task.attempt + 1, worker=worker)],
+            Task.state == TaskState.QUEUED,
+            Task.fence == task.fence,
+            state=TaskState.RUNNING,
+            fence=task.fence + 1,
+            attempt=task.attempt + 1,
+            worker=worker,
+            lease_until=now + lease_ms,
+            started_at=now,
+        )
+        db.session.commit()
+        if claimed:
+            return Lease(
+                task.id,
+                TaskKind(task.kind),
+                task.payload,
+                task.fence + 1,
+                task.attempt + 1,
+                task.project_id,
+                task.created_by,
+            )
+
+
+def extend(lease: Lease, *, lease_ms: int) -> TaskState:
+    """Keep the lease for longer. Returns the task's state, by which the worker learns that it shall stop.
+
+    Raises:
+        LeaseLostError: the task is somebody else's, or has ended.
+    """
+    extended = db.session.execute(
+        update(Task).where(Task.id == lease.task_id, *lease.held).values(lease_until=now_ms() + lease_ms)
+    )
+    state = db.session.scalar(select(Task.state).where(Task.id == lease.task_id))
+    db.session.commit()
+    if not extended.rowcount:
+        raise LeaseLostError(lease.task_id)
+    return TaskState(state)
+
+
+def write(lease: Lease, facts: list[task_log.Fact], **changes: Any) -> None:
+    """Add facts to the task's log under the lease, in the caller's transaction.
+
+    Raises:
+        LeaseLostError: nothing was written; the caller's transaction is rolled back.
+    """
+    if not task_log.append(lease.task_id, facts, *lease.held, **changes):
+        db.session.rollback()
+        raise LeaseLostError(lease.task_id)
+
+
+def end(
+    lease: Lease,
+    state: TaskState,
+    *,
+    result: dict[str, Any] | None = None,
+    error: dict[str, Any] | None = None,
+) -> None:
+    """End the task under the lease, in the caller's transaction, so that what the work made appears with its end.
+
+    Raises:
+        LeaseLostError: the task was taken away; the caller's transaction is rolled back.
+    """
+    told = {"result": result} if result is not None else {"error": error} if error is not None else {}
+    facts = [(EventType.RESULT, result)] if result is not None else []
+    changes = {"progress": 1.0} if state is TaskState.SUCCEEDED else {}
+    write(
+        lease,
+        [*facts, _state(state, **({"error": error} if error else {}))],
+        state=state,
+        lease_until=None,
+        ended_at=now_ms(),
+        **told,
+        **changes,
+    )
+
+
+def requeue_lost(*, max_attempts: int) -> int:
+    """Queue again every task whose worker fell silent; fail those that were begun too often. Returns how many."""
+    now = now_ms()
+    lost = db.session.execute(
+        select(Task.id, Task.fence, Task.state, Task.attempt, Task.queue, Task.worker)
+        .where(Task.state.in_([TaskState.RUNNING, TaskState.STOPPING]), Task.lease_until < now)
+        .with_for_update(skip_locked=True)
+    ).all()
+    for task in lost:
+        held = (Task.fence == task.fence, Task.lease_until < now)
+        if task.state == TaskState.STOPPING:
+            end_state: dict[str, Any] = {"state": TaskState.CANCELLED, "ended_at": now}
+            fact = _state(TaskState.CANCELLED)
+        elif task.attempt >= max_attempts:
+            error = _attempts_exhausted(task.attempt, task.worker)
+            end_state = {"state": TaskState.FAILED, "ended_at": now, "error": error}
+            fact = _state(TaskState.FAILED, error=error)
+        else:
+            end_state = {"state": TaskState.QUEUED}
+            fact = _state(TaskState.QUEUED, lost_worker=task.worker)
+        # the fence grows, so that the silent worker, should it come back, can write nothing
+        if task_log.append(task.id, [fact], *held, fence=task.fence + 1, lease_until=None, **end_state):
+            log.warning("lease_lost", task_id=str(task.id), worker=task.worker, now=str(end_state["state"]))
+            if end_state["state"] is TaskState.QUEUED:
+                db.session.add(OutboxMessage(task_id=task.id, queue=task.queue))
+    db.session.commit()
+    return len(lost)
+
+
+def depth(queue: Queue) -> tuple[int, int]:
+    """Return how many tasks of a queue wait and how many are at work."""
+    counts = dict(
+        db.session.execute(
+            select(Task.state, func.count())
+            .where(Task.queue == queue, Task.state.in_([TaskState.QUEUED, TaskState.RUNNING, TaskState.STOPPING]))
+            .group_by(Task.state)
+        ).all()
+    )
+    waiting = counts.pop(TaskState.QUEUED, 0)
+    return waiting, sum(counts.values())
+
+
+def send_owed_wake_ups() -> int:
+    """Send the wake-ups that are still in the outbox. Returns how many queues were woken."""
+    owed = db.session.execute(select(OutboxMessage.id, OutboxMessage.queue)).all()
+    db.session.commit()
+    return _send([(row.id, row.queue) for row in owed])
+
+
+@event.listens_for(Session, "after_commit")
+def _wake(session: Session) -> None:
+    """Send what the committed transaction owes. It cannot fail the caller: the outbox keeps what was not sent."""
+    _send(session.info.pop("wake_ups", []))
+
+
+@event.listens_for(Session, "after_rollback")
+def _forget(session: Session) -> None:
+    session.info.pop("wake_ups", None)
+
+
+def _send(messages: list[tuple[UUID, str]]) -> int:
+    sent = 0
+    for message_id, queue in messages:
+        try:
+            celery_ext.celery.send_task(f"{queue}.run", queue=queue, retry=False)
+        except (BrokerError, RedisError) as error:
+            log.warning("wake_up_not_sent", queue=queue, error=str(error))
+            return sent
+        with db.engine.begin() as connection:
+            connection.execute(delete(OutboxMessage).where(OutboxMessage.id == message_id))
+        sent += 1
+    return sent
+
+
+def _state(state: TaskState, **more: Any) -> task_log.Fact:
+    return EventType.STATE, {"state": state.value, **more}
+
+
+def _attempts_exhausted(attempt: int, worker: str | None) -> dict[str, Any]:
+    error = ErrorCode.TASK_ATTEMPTS_EXHAUSTED
+    return problem(
+        code=error.code,
+        title=error.title,
+        status=error.status,
+        detail=f"It was begun {attempt} times; the last worker, {worker}, fell silent too.",
+        details={"attempts": attempt, "worker": worker},
+    )

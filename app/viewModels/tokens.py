@@ -1,0 +1,48 @@
+"""Reading the tokens that a sign-in gave out."""
+
+from typing import Any
+from uuid import UUID
+
+from flask_jwt_extended import decode_token
+from flask_jwt_extended.exceptions import JWTExtendedException
+from jwt.exceptions import ExpiredSignatureError, PyJWTError
+
+from app.libs.actor import Actor
+from app.libs.error_codes import ErrorCode
+from app.libs.errors import AppError
+from app.viewModels import accounts
+
+
+def actor_of_access_token(token: str) -> Actor:
+    """Return whom an access token speaks for.
+
+    Raises:
+        AppError: TOKEN_INVALID, TOKEN_EXPIRED, SESSION_ENDED (also: the user was deactivated).
+    """
+    claims = _claims(token, wanted="access")
+    actor = accounts.actor_of(UUID(claims["sub"]), UUID(claims["sid"]))
+    if actor is None:
+        raise AppError(ErrorCode.SESSION_ENDED)
+    return actor
+
+
+def refresh(token: str) -> accounts.Tokens:
+    """Exchange a refresh token for new tokens.
+
+    Raises:
+        AppError: TOKEN_INVALID, TOKEN_EXPIRED, SESSION_ENDED, REFRESH_REUSED.
+    """
+    claims = _claims(token, wanted="refresh")
+    return accounts.refresh(user_id=UUID(claims["sub"]), session_id=UUID(claims["sid"]), refresh_id=UUID(claims["rid"]))
+
+
+def _claims(token: str, *, wanted: str) -> dict[str, Any]:
+    try:
+        claims = decode_token(token)
+    except ExpiredSignatureError as error:
+        raise AppError(ErrorCode.TOKEN_EXPIRED) from error
+    except (PyJWTError, JWTExtendedException) as error:
+        raise AppError(ErrorCode.TOKEN_INVALID) from error
+    if claims["type"] != wanted:
+        raise AppError(ErrorCode.TOKEN_INVALID, f"This is not an {wanted} token.", given=claims["type"])
+    return claims

@@ -1,0 +1,13 @@
+"""Version 1 of the API: one blueprint a resource."""
+
+from flask_smorest import Api
+
+from app.views.v1 import accounts, objects, projects, server, tasks, users
+
+RESOURCES = (server, accounts, users, projects, tasks, objects)
+
+
+def init_app(api: Api) -> None:
+    """Register every resource under ``/api/v1``."""
+    for resource in RESOURCES:
+        api.register_blueprint(resource.bp, url_prefix="/api/v1")

@@ -1,0 +1,50 @@
+"""What all resources share: strict input, paging, moments."""
+
+from marshmallow import RAISE, Schema, fields, validate
+
+
+class Input(Schema):
+    """What comes in. A field that nobody declared is refused by name."""
+
+    class Meta:
+        unknown = RAISE
+
+
+class Moment(fields.Integer):
+    """A time as Unix milliseconds, UTC."""
+
+
+class PageQuery(Input):
+    """Which page of a list."""
+
+    page = fields.Integer(load_default=1, validate=validate.Range(1))
+    per_page = fields.Integer(load_default=50, validate=validate.Range(1, 500))
+
+
+def page_query(*sort_fields: str, sort: str) -> type[PageQuery]:
+    """Return the query parameters of a list that can be sorted by these fields, with a minus for descending."""
+    choices = [sign + name for name in sort_fields for sign in ("", "-")]
+    field = fields.String(load_default=sort, validate=validate.OneOf(choices))
+    return type("SortedPageQuery", (PageQuery,), {"sort": field})
+
+
+def page_out(item: type[Schema]) -> type[Schema]:
+    """Return the schema of a page of ``item``."""
+    name = item.__name__.removesuffix("Out") + "Page"
+    members = {
+        "items": fields.List(fields.Nested(item), required=True),
+        "total": fields.Integer(required=True),
+        "page": fields.Integer(required=True),
+        "per_page": fields.Integer(required=True),
+    }
+    return type(name, (Schema,), members)
+
+
+def name_field(**kwargs) -> fields.String:
+    """Return a field for the name of a thing."""
+    return fields.String(validate=validate.Length(1, 200), **kwargs)
+
+
+def text_field(**kwargs) -> fields.String:
+    """Return a field for a few sentences."""
+    return fields.String(validate=validate.Length(0, 2000), **kwargs)
