@@ -12,10 +12,8 @@ postgresql PostgreSQL        redis-server  S3 (rclone)
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
-from functools import cached_property
 
 from redis import Redis
-from sqlalchemy import Engine, create_engine
 
 from app.utils.object_store import object_store_from_url
 from tests.support.databases import Databases, SqliteDatabases, delete_all_rows
@@ -25,7 +23,12 @@ from tests.support.redis import find_redis, redis_server, valkey_server
 from tests.support.s3 import find_rclone, s3_server
 from tests.support.servers import MissingPackage, server_folder
 
-NAMES = ("sqlite", "mariadb", "postgresql")
+FINDERS: dict[str, tuple[Callable[[], object], ...]] = {
+    "sqlite": (),
+    "mariadb": (find_mariadb, find_redis, find_rclone),
+    "postgresql": (find_postgresql, find_redis, find_rclone),
+}
+NAMES = tuple(FINDERS)
 
 
 @dataclass(frozen=True)
@@ -53,16 +56,12 @@ class Backend:
 
     def clear(self) -> None:
         """Delete all rows of `database_url` (tables stay), all keys and all objects."""
-        delete_all_rows(self._engine)
+        delete_all_rows(self.database_url)
         with Redis.from_url(self.redis_url) as redis:
             redis.flushall()
         store = object_store_from_url(self.object_store_url, signing_key="")
         for found in list(store.list()):
             store.delete(found.key)
-
-    @cached_property
-    def _engine(self) -> Engine:
-        return create_engine(self.database_url)
 
 
 @contextmanager
@@ -72,6 +71,7 @@ def backend(name: str) -> Iterator[Backend]:
     Raises:
         MissingPackage: names every package that is not installed, in one line.
     """
+    check_installed(name)
     with ExitStack() as running:
         if name == "sqlite":
             folder = running.enter_context(server_folder())
@@ -79,22 +79,17 @@ def backend(name: str) -> Iterator[Backend]:
             redis_url = running.enter_context(valkey_server())
             object_store_url = (folder / "objects").as_uri()
         else:
-            find_database, database_server = {
-                "mariadb": (find_mariadb, mariadb_server),
-                "postgresql": (find_postgresql, postgresql_server),
-            }[name]
-            _check_installed(find_database, find_redis, find_rclone)
+            database_server = mariadb_server if name == "mariadb" else postgresql_server
             databases = running.enter_context(database_server())
             redis_url = running.enter_context(redis_server())
             object_store_url = running.enter_context(s3_server())
-        ready = Backend(name, databases.new_database(), redis_url, object_store_url, databases)
-        running.callback(lambda: ready._engine.dispose())
-        yield ready
+        yield Backend(name, databases.new_database(), redis_url, object_store_url, databases)
 
 
-def _check_installed(*finders: Callable[[], object]) -> None:
+def check_installed(name: str) -> None:
+    """Raise MissingPackage if some server of the backend is not installed; it names all that are missing."""
     packages = []
-    for find in finders:
+    for find in FINDERS[name]:
         try:
             find()
         except MissingPackage as missing:

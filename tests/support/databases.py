@@ -4,7 +4,7 @@ from itertools import count
 from pathlib import Path
 from typing import Protocol
 
-from sqlalchemy import Engine, create_engine, inspect, text
+from sqlalchemy import create_engine, inspect, text
 from sqlalchemy.pool import NullPool
 
 KEPT_TABLES = {"alembic_version"}
@@ -56,11 +56,12 @@ def can_connect(url: str) -> bool:
     return True
 
 
-def delete_all_rows(engine: Engine) -> None:
+def delete_all_rows(url: str) -> None:
     """Empty every table, but keep the schema and the number of its last migration.
 
     DELETE, since on tables of a few rows it is many times faster than TRUNCATE.
     """
+    engine = create_engine(url, poolclass=NullPool)
     with engine.begin() as connection:
         if unchecked := WITHOUT_FOREIGN_KEYS.get(engine.dialect.name):
             connection.execute(text(unchecked))

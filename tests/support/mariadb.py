@@ -32,9 +32,7 @@ def mariadb_server() -> Iterator[ServerDatabases]:
         how = ["--auth-root-authentication-method=normal", "--skip-test-db", f"--datadir={data}"]
         run([install, "--no-defaults", *how, *as_root], folder=folder)
         account = folder / "account.sql"
-        account.write_text(
-            f"CREATE USER {USER}@'%' IDENTIFIED BY '{password}';\nGRANT ALL ON *.* TO {USER}@'%';\n"
-        )
+        account.write_text(f"CREATE USER {USER}@'%' IDENTIFIED BY '{password}';\nGRANT ALL ON *.* TO {USER}@'%';\n")
         command = [
             *(server, "--no-defaults", *as_root, f"--datadir={data}", f"--init-file={account}"),
             *("--bind-address=127.0.0.1", f"--port={port}", f"--socket={folder / 'socket'}"),

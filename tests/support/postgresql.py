@@ -17,9 +17,7 @@ DEBIAN_FOLDER = Path("/usr/lib/postgresql")  # .../15/bin: not on the PATH
 
 def find_postgresql() -> tuple[Path, Path]:
     """Return the server, the newest that is installed, and initdb, or raise MissingPackage."""
-    folders = sorted(
-        DEBIAN_FOLDER.glob("[0-9]*/bin"), key=lambda folder: float(folder.parent.name), reverse=True
-    )
+    folders = sorted(DEBIAN_FOLDER.glob("[0-9]*/bin"), key=lambda folder: float(folder.parent.name), reverse=True)
     return (
         find_program("postgres", package="postgresql", folders=folders),
         find_program("initdb", package="postgresql", folders=folders),

@@ -109,9 +109,7 @@ def serve(
             raise ServerFailed(f"{name} ended with status {process.returncode}")
         yield process
     except (ServerFailed, TimeoutError) as error:
-        raise ServerFailed(
-            f"{error}; its log ends with:\n{log.read_text(errors='replace')[-2000:]}"
-        ) from None
+        raise ServerFailed(f"{error}; its log ends with:\n{log.read_text(errors='replace')[-2000:]}") from None
     finally:
         _stop(process, stop_signal)
 
