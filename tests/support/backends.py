@@ -20,13 +20,13 @@ from tests.support.databases import Databases, SqliteDatabases, delete_all_rows
 from tests.support.mariadb import find_mariadb, mariadb_server
 from tests.support.postgresql import find_postgresql, postgresql_server
 from tests.support.redis import find_redis, redis_server, valkey_server
-from tests.support.s3 import find_rclone, s3_server
+from tests.support.s3 import s3_server
 from tests.support.servers import MissingPackage, server_folder
 
 FINDERS: dict[str, tuple[Callable[[], object], ...]] = {
     "sqlite": (),
-    "mariadb": (find_mariadb, find_redis, find_rclone),
-    "postgresql": (find_postgresql, find_redis, find_rclone),
+    "mariadb": (find_mariadb, find_redis),
+    "postgresql": (find_postgresql, find_redis),
 }
 NAMES = tuple(FINDERS)
 
