@@ -19,13 +19,22 @@ from app.libs.enums import MemberRole, Queue, Role
 from app.models import Membership, Project
 from app.settings import Settings
 from app.viewModels import accounts, projects, users
-from tests.support.backends import NAMES, Backend, backend
+from tests.support.backends import NAMES, Backend, backend, check_installed
+from tests.support.servers import MissingPackage
 
 PASSWORD = "correct horse battery"
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--backend", choices=NAMES, default="sqlite", help="what the application runs on")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Say in one line, before any test, which server is not installed."""
+    try:
+        check_installed(config.getoption("--backend"))
+    except MissingPackage as missing:
+        raise pytest.UsageError(str(missing)) from None
 
 
 @pytest.fixture(scope="session")
