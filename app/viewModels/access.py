@@ -3,7 +3,8 @@
 from typing import TypeVar
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Select, and_, select, true
+from sqlalchemy import ColumnElement, Select, select, true
+from sqlalchemy.orm import aliased
 
 from app.extensions import db
 from app.libs.actor import Actor
@@ -24,16 +25,18 @@ def visible(model: type[Row], row_id: UUID, *, to: Actor, needs: Scope) -> Row:
             it, may not do this), PROJECT_ARCHIVED (it can only be read).
     """
     project_id = _project_id(model)
+    of_project = aliased(Project)  # the row itself may be a project
+    archived_at = select(of_project.archived_at).where(of_project.id == project_id)
+    role = select(Membership.role).where(Membership.project_id == project_id, Membership.user_id == to.id)
     found = db.session.execute(
-        select(model, Project.archived_at, Membership.role)
-        .join(Project, Project.id == project_id)
-        .outerjoin(Membership, and_(Membership.project_id == project_id, Membership.user_id == to.id))
-        .where(model.id == row_id)
+        select(model, archived_at.correlate(model).scalar_subquery(), role.correlate(model).scalar_subquery()).where(
+            model.id == row_id
+        )
     ).one_or_none()
     if found is None:
         raise AppError(model.not_found, id=str(row_id))
-    row, archived_at, member = found
-    _check(model, row_id, archived_at=archived_at, member=member, actor=to, needs=needs)
+    row, archived, member = found
+    _check(model, row_id, archived_at=archived, member=member, actor=to, needs=needs)
     return row
 
 

@@ -4,7 +4,7 @@ import json
 
 import structlog
 from flask import Flask, Response, g
-from sqlalchemy.exc import InterfaceError, OperationalError
+from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
 from werkzeug.exceptions import HTTPException, UnprocessableEntity
 
 from app.extensions import api, db
@@ -72,6 +72,8 @@ def on_http_error(error: HTTPException) -> Response:
 
 def on_unavailable(error: Exception) -> Response:
     """The database or the object store is away."""
+    if isinstance(error, DBAPIError) and not _is_outage(error):
+        return on_surprise(error)
     db.session.rollback()
     log.error("unavailable", exc_info=error)
     code = ErrorCode.UNAVAILABLE
@@ -94,3 +96,8 @@ def render(code: str, status: int, title: str, detail: str, details: dict) -> Re
         code=code, title=title, status=status, detail=detail, details=details, request_id=g.get("request_id")
     )
     return Response(json.dumps(body, default=str), status, mimetype="application/problem+json")
+
+
+def _is_outage(error: DBAPIError) -> bool:
+    """Whether the database did not answer. Drivers raise the same class for some statements that are wrong."""
+    return error.statement is None or error.connection_invalidated or "locked" in str(error.orig)

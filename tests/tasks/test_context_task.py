@@ -1,0 +1,178 @@
+"""ContextTask: the context of every task, and the one record of what became of it."""
+
+import threading
+
+import pytest
+from flask import current_app, has_app_context
+
+from app.extensions import celery_ext, db
+from app.libs.enums import EventType, Queue, TaskState
+from app.libs.error_codes import ErrorCode
+from app.libs.errors import AppError
+from app.models import Project, Task
+from app.tasks.context import ContextTask, carry_next
+from app.viewModels import task_log, tasks
+from engine.errors import ShapeError
+
+
+def carry(body):
+    carry_next(Queue.DEFAULT, body)
+
+
+def now(task):
+    return db.session.get(Task, task.id, populate_existing=True)
+
+
+def test_every_task_of_the_celery_application_is_a_context_task(app):
+    ours = [task for name, task in celery_ext.celery.tasks.items() if not name.startswith("celery.")]
+
+    assert ours
+    assert all(isinstance(task, ContextTask) for task in ours)
+
+
+def test_a_task_runs_in_its_own_application_and_opens_its_context(app):
+    seen = []
+
+    @celery_ext.celery.task(name="test.look")
+    def look():
+        seen.append(current_app._get_current_object())
+
+    look.apply()
+
+    assert seen == [app]
+    assert not has_app_context()
+
+
+def test_a_task_called_eagerly_keeps_the_context_that_is_open(app, context):
+    from flask import g
+
+    g.mark = "the caller's"
+    seen = []
+
+    @celery_ext.celery.task(name="test.look_again")
+    def look_again():
+        seen.append(g.mark)
+
+    look_again.apply()
+
+    assert seen == ["the caller's"]
+
+
+def test_a_result_appears_together_with_the_success(submit, engineer):
+    task = submit()
+
+    def rename_project(claim):
+        with claim.success() as result:
+            db.session.get(Project, task.project_id).name = "made by the task"
+            result["answer"] = 42
+
+    carry(rename_project)
+
+    assert now(task).state == TaskState.SUCCEEDED
+    assert now(task).result == {"answer": 42}
+    assert now(task).progress == 1
+    assert db.session.get(Project, task.project_id, populate_existing=True).name == "made by the task"
+    assert [event["type"] for event in task_log.after(task.id, 0)] == ["state", "state", "result", "state"]
+
+
+def test_what_the_work_wrote_vanishes_with_a_failure(submit):
+    task = submit()
+
+    def fail_half_way(claim):
+        with claim.success():
+            db.session.get(Project, task.project_id).name = "half done"
+            db.session.flush()
+            raise AppError(ErrorCode.FILE_MISSING, "no file", wanted="a file")
+
+    carry(fail_half_way)
+
+    assert now(task).state == TaskState.FAILED
+    assert now(task).error["code"] == "dataset.file_missing"
+    assert now(task).error["details"] == {"wanted": "a file"}
+    assert db.session.get(Project, task.project_id, populate_existing=True).name == "Unit 3"
+
+
+def test_an_error_of_the_engine_is_the_answer_of_the_task(submit):
+    task = submit()
+
+    def misfit(_claim):
+        raise ShapeError("X has 2 columns but the model wants 3", given=2, wanted=3)
+
+    carry(misfit)
+
+    assert now(task).state == TaskState.FAILED
+    assert now(task).error["code"] == "engine.shape"
+    assert now(task).error["detail"] == "X has 2 columns but the model wants 3"
+
+
+def test_an_unexpected_fault_fails_the_task_and_stays_loud(submit):
+    task = submit()
+
+    def crash(_claim):
+        raise ZeroDivisionError("secret inside")
+
+    with pytest.raises(ZeroDivisionError):
+        carry(crash)
+
+    assert now(task).state == TaskState.FAILED
+    assert now(task).error["code"] == "task.crashed"
+    assert "secret inside" not in str(now(task).error)
+
+
+def test_work_that_returns_without_an_end_is_a_fault(submit):
+    task = submit()
+
+    with pytest.raises(RuntimeError):
+        carry(lambda _claim: None)
+
+    assert now(task).state == TaskState.FAILED
+
+
+def test_a_cancel_reaches_work_in_progress(submit, engineer, app):
+    task = submit()
+    seen = []
+
+    def work_until_stopped(claim):
+        tasks.cancel(task.id, actor=engineer)
+        seen.append(now(task).state)
+        deadline = threading.Event()
+        while not deadline.wait(0.02):
+            claim.step(0.5)
+
+    carry(work_until_stopped)
+
+    assert seen == [TaskState.STOPPING]
+    assert now(task).state == TaskState.CANCELLED
+    assert now(task).ended_at is not None
+
+
+def test_progress_is_told_at_most_ten_times_a_second_but_the_last_always(submit):
+    task = submit()
+
+    def hurry(claim):
+        for k in range(1000):
+            claim.step(k / 1000)
+        claim.step(1.0, note="last")
+        with claim.success():
+            pass
+
+    carry(hurry)
+
+    told = [event for event in task_log.after(task.id, 0) if event["type"] == EventType.PROGRESS]
+    assert 2 <= len(told) < 100
+    assert told[-1]["data"] == {"done": 1.0, "note": "last"}
+
+
+def test_a_worker_that_lost_its_task_leaves_it_to_the_other(submit):
+    task = submit()
+
+    def too_slow(claim):
+        with db.engine.begin() as connection:  # somebody else has claimed it meanwhile
+            connection.execute(db.update(Task).where(Task.id == task.id).values(fence=Task.fence + 1))
+        with claim.success() as result:
+            result["answer"] = "late"
+
+    carry(too_slow)
+
+    assert now(task).state == TaskState.RUNNING
+    assert now(task).result is None

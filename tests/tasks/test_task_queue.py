@@ -1,0 +1,172 @@
+"""Submit, claim, keep, lose and end: one row, one worker, whatever happens to messages."""
+
+import threading
+
+import pytest
+from sqlalchemy import func, select, update
+
+from app.extensions import db
+from app.libs.enums import EventType, Queue, TaskState
+from app.models import OutboxMessage, Task, TaskEvent
+from app.viewModels import task_log, task_queue
+from app.viewModels.task_queue import LeaseLostError
+
+LEASE_MS = 30_000
+
+
+def claim(worker="w1"):
+    return task_queue.claim(Queue.DEFAULT, worker=worker, lease_ms=LEASE_MS)
+
+
+def lose_lease(task_id):
+    db.session.execute(update(Task).where(Task.id == task_id).values(lease_until=1))
+    db.session.commit()
+
+
+def states(task_id):
+    """The states in the task's log, in order; its numbers must run from 1 without a gap."""
+    events = task_log.after(task_id, 0)
+    assert [event["number"] for event in events] == list(range(1, len(events) + 1))
+    return [event["data"]["state"] for event in events if event["type"] == EventType.STATE]
+
+
+def test_a_submitted_task_waits_and_its_wake_up_is_sent_after_the_commit(submit):
+    task = submit()
+
+    assert db.session.get(Task, task.id).state == TaskState.QUEUED
+    assert states(task.id) == ["queued"]
+    assert db.session.scalar(select(func.count()).select_from(OutboxMessage)) == 0
+
+
+def test_a_submit_that_is_rolled_back_leaves_nothing(context, project, engineer):
+    from app.libs.enums import TaskKind
+    from app.libs.ids import new_id
+
+    task_queue.submit(TaskKind.IMPORT, project_id=project.id, subject_id=new_id(), payload={}, actor=engineer)
+    db.session.rollback()
+
+    for model in (Task, TaskEvent, OutboxMessage):
+        assert db.session.scalar(select(func.count()).select_from(model)) == 0
+    assert claim() is None
+
+
+def test_tasks_start_by_priority_and_then_in_the_order_of_submission(submit):
+    first, second, urgent = submit(), submit(), submit(priority=1)
+
+    started = [claim().task_id for _ in range(3)]
+
+    assert started == [urgent.id, first.id, second.id]
+    assert claim() is None
+
+
+def test_workers_that_claim_at_once_get_different_tasks(app, submit):
+    tasks = {submit().id for _ in range(12)}
+    claimed, errors = [], []
+
+    def work():
+        with app.app_context():
+            try:
+                while lease := claim(threading.current_thread().name):
+                    claimed.append(lease.task_id)
+            except Exception as error:  # noqa: BLE001 (told to the test)
+                errors.append(error)
+
+    threads = [threading.Thread(target=work) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+
+    assert errors == []
+    assert sorted(claimed) == sorted(tasks)
+
+
+def test_a_task_whose_worker_fell_silent_is_queued_again_and_done_by_another(submit):
+    task = submit()
+    silent = claim("silent")
+    lose_lease(task.id)
+
+    requeued = task_queue.requeue_lost(max_attempts=3)
+    other = claim("other")
+
+    assert requeued == 1
+    assert other.task_id == task.id
+    assert other.attempt == 2
+    assert other.fence > silent.fence
+    assert states(task.id) == ["queued", "running", "queued", "running"]
+
+
+def test_a_worker_that_lost_its_lease_can_write_nothing(submit):
+    task = submit()
+    silent = claim("silent")
+    lose_lease(task.id)
+    task_queue.requeue_lost(max_attempts=3)
+    claim("other")
+    before = task_log.after(task.id, 0)
+
+    with pytest.raises(LeaseLostError):
+        task_queue.write(silent, [(EventType.PROGRESS, {"done": 0.5})])
+    with pytest.raises(LeaseLostError):
+        task_queue.end(silent, TaskState.SUCCEEDED, result={})
+    with pytest.raises(LeaseLostError):
+        task_queue.extend(silent, lease_ms=LEASE_MS)
+
+    assert task_log.after(task.id, 0) == before
+    assert db.session.get(Task, task.id).state == TaskState.RUNNING
+
+
+def test_a_task_that_keeps_losing_its_workers_fails_and_says_so(submit):
+    task = submit()
+    for attempt in range(2):
+        claim(f"w{attempt}")
+        lose_lease(task.id)
+        task_queue.requeue_lost(max_attempts=2)
+
+    row = db.session.get(Task, task.id, populate_existing=True)
+    assert row.state == TaskState.FAILED
+    assert row.error["code"] == "task.attempts_exhausted"
+    assert "2 times" in row.error["detail"]
+    assert claim() is None
+
+
+def test_a_task_that_was_stopping_when_its_worker_died_is_cancelled(submit, engineer):
+    from app.viewModels import tasks
+
+    task = submit()
+    claim()
+    tasks.cancel(task.id, actor=engineer)
+    lose_lease(task.id)
+
+    task_queue.requeue_lost(max_attempts=3)
+
+    assert states(task.id) == ["queued", "running", "stopping", "cancelled"]
+
+
+def test_a_lease_that_is_extended_is_not_lost(submit):
+    task = submit()
+    lease = claim()
+    lose_lease(task.id)
+
+    state = task_queue.extend(lease, lease_ms=LEASE_MS)
+
+    assert state is TaskState.RUNNING
+    assert task_queue.requeue_lost(max_attempts=3) == 0
+
+
+def test_a_wake_up_that_could_not_be_sent_is_kept_and_sent_by_the_sweep(submit, app, monkeypatch):
+    from kombu.exceptions import OperationalError
+
+    from app.extensions import celery_ext
+
+    def broker_is_away(*_args, **_kwargs):
+        raise OperationalError("connection refused")
+
+    with monkeypatch.context() as outage:
+        outage.setattr(celery_ext.celery, "send_task", broker_is_away)  # the outside begins here
+        submit()
+    owed = db.session.scalar(select(func.count()).select_from(OutboxMessage))
+
+    sent = task_queue.send_owed_wake_ups()
+
+    assert owed == sent == 1
+    assert db.session.scalar(select(func.count()).select_from(OutboxMessage)) == 0
