@@ -1,0 +1,125 @@
+"""Parquet, the form in which tables are kept, and the ways to get parts of it."""
+
+import math
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from engine.errors import TooLarge, UnknownTag, WrongTagType
+from engine.tables.foreign import refusing
+from engine.tables.layout import RawTable, check_headings
+from engine.tables.limits import MAX_CELLS
+from engine.tables.reading import Reading
+
+
+def read_parquet(path: Path, reading: Reading) -> RawTable:
+    """Read a Parquet file that somebody gave.
+
+    Raises:
+        UnreadableFile: it is damaged or not a Parquet file.
+        TooLarge: it promises more cells than are accepted.
+        DuplicateTag: two names are the same without the white space around them.
+    """
+    with refusing("the Parquet file"):
+        names = pl.scan_parquet(path).collect_schema().names()
+        n_rows = count_rows(path)
+    headings = check_headings(names)
+    if n_rows * len(names) > MAX_CELLS:
+        message = f"the table has {n_rows} rows of {len(names)} columns, more than {MAX_CELLS} cells"
+        raise TooLarge(message, rows=n_rows, columns=len(names))
+    with refusing("the Parquet file"):
+        columns = pl.read_parquet(path).get_columns()
+    return RawTable(headings, columns, reading, [])
+
+
+def write_parquet(frame: pl.DataFrame, path: Path) -> None:
+    """Write a table, compressed, in the form that the other functions here read."""
+    frame.write_parquet(path, compression="zstd", statistics=True)
+
+
+def count_rows(path: Path) -> int:
+    """Return the number of rows, from the end of the file alone."""
+    return int(pl.scan_parquet(path).select(pl.len()).collect().item())
+
+
+def read_tags(path: Path) -> dict[str, str]:
+    """Return the type of each tag in the order of the columns: real, integer, text, time or boolean."""
+    return {tag: type_name(kind) for tag, kind in pl.scan_parquet(path).collect_schema().items()}
+
+
+def read_rows(
+    path: Path, offset: int = 0, limit: int = 100, columns: Sequence[str] | None = None
+) -> list[dict[str, Any]]:
+    """Return a page of rows as values that go to JSON: times as Unix ms in UTC, missing values as None.
+
+    Reads no more of the file than these rows and columns need.
+
+    Raises:
+        UnknownTag: there is no such column.
+    """
+    frame = pl.scan_parquet(path)
+    if columns is not None:
+        check_tags(columns, frame.collect_schema().names())
+        frame = frame.select(columns)
+    page = frame.slice(offset, limit).collect()
+    plain = [
+        column.dt.epoch("ms") if column.dtype == pl.Datetime else _without_nan(column) for column in page.get_columns()
+    ]
+    return pl.DataFrame(plain).to_dicts()
+
+
+def columns_to_numpy(source: pl.DataFrame | Path, tags: Sequence[str]) -> dict[str, NDArray[np.float64]]:
+    """Return tags as float64 arrays of shape (n,): NaN where a value is missing, times as Unix ms in UTC.
+
+    Booleans are 0 and 1.
+
+    Raises:
+        UnknownTag: the table does not have the tag.
+        WrongTagType: the tag holds text.
+    """
+    lazy = source.lazy() if isinstance(source, pl.DataFrame) else pl.scan_parquet(source)
+    schema = lazy.collect_schema()
+    check_tags(tags, schema.names())
+    for tag in tags:
+        if schema[tag] == pl.String:
+            raise WrongTagType(f"{tag!r} holds text, but numbers are needed", tag=tag, type="text")
+    frame = lazy.select(dict.fromkeys(tags)).collect()
+    return {tag: _as_floats(frame[tag]) for tag in dict.fromkeys(tags)}
+
+
+def complete_rows(columns: Mapping[str, NDArray[np.float64]]) -> NDArray[np.int64]:
+    """Return the numbers of the rows, from 0, in which every column has a finite value."""
+    complete = np.logical_and.reduce([np.isfinite(column) for column in columns.values()])
+    return np.flatnonzero(complete).astype(np.int64)
+
+
+def check_tags(tags: Sequence[str], known: Sequence[str]) -> None:
+    """See that every tag is known.
+
+    Raises:
+        UnknownTag: names the first that is not.
+    """
+    for tag in tags:
+        if tag not in known:
+            shown = ", ".join(known[:10]) + (", ..." if len(known) > 10 else "")
+            raise UnknownTag(f"the table has no tag {tag!r}; it has {shown}", tag=tag)
+
+
+def type_name(kind: pl.DataType) -> str:
+    """Return what a tag of this type is called: real, integer, text, time or boolean."""
+    names = {pl.Float64: "real", pl.Int64: "integer", pl.String: "text", pl.Boolean: "boolean"}
+    return "time" if kind == pl.Datetime else next(name for known, name in names.items() if kind == known)
+
+
+def _as_floats(values: pl.Series) -> NDArray[np.float64]:
+    if values.dtype == pl.Datetime:
+        values = values.dt.epoch("ms")
+    return values.cast(pl.Float64).fill_null(math.nan).to_numpy().copy()
+
+
+def _without_nan(values: pl.Series) -> pl.Series:
+    return values.set(~values.is_finite(), None) if values.dtype.is_float() else values

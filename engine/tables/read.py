@@ -1,0 +1,35 @@
+"""The one door through which files become tables."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+from engine.errors import UnknownFormat
+from engine.tables.columns import settle
+from engine.tables.csv_files import read_csv
+from engine.tables.layout import RawTable
+from engine.tables.parquet_files import read_parquet
+from engine.tables.reading import Reading, Table
+from engine.tables.sniffing import FileFormat
+from engine.tables.xlsx_files import read_xlsx
+
+_READERS: dict[str, Callable[[Path, Reading], RawTable]] = {
+    "csv": read_csv,
+    "xlsx": read_xlsx,
+    "parquet": read_parquet,
+}
+_AS_GIVEN = Reading()
+
+
+def read_table(path: Path, file_format: FileFormat, reading: Reading = _AS_GIVEN) -> Table:
+    """Read a table that somebody gave, guessing what ``reading`` leaves open.
+
+    Holds the cells once as text and then once as numbers, not the file itself.
+
+    Raises:
+        TableError: a subclass says what is wrong, and its message and details where: EmptyTable, MissingHeader,
+            RaggedRow, DuplicateTag, BadEncoding, ZipBomb, TooLarge, UnreadableFile, WrongTagType, InvalidReading.
+    """
+    reader = _READERS.get(file_format)
+    if reader is None:
+        raise UnknownFormat(f"there is no table format {file_format!r}; there are {', '.join(_READERS)}")
+    return settle(reader(path, reading))

@@ -1,0 +1,195 @@
+"""XLSX workbooks: which sheet, and its cells with the types that the spreadsheet gives them.
+
+Before the reader gets the file, all of it is unpacked into nothing (zip_guard), and the places of its cells are
+noted on the way: the reader makes room for the rectangle around all cells of a sheet, so that two cells far apart
+would fill any memory.
+"""
+
+import re
+from dataclasses import replace
+from pathlib import Path
+
+import fastexcel
+import polars as pl
+
+from engine.errors import EmptyTable, InvalidReading, TooLarge, UnreadableFile
+from engine.tables.foreign import refusing
+from engine.tables.layout import HEAD_ROWS, RawTable, Row, find_layout
+from engine.tables.limits import MAX_SHEET_CELLS, MIN_SHEET_FILL, SPARSE_FREE_CELLS
+from engine.tables.reading import Note, Reading
+from engine.tables.zip_guard import GuardedZip
+
+_WHOLE = 2.0**53  # beyond, float64 no longer counts
+
+
+def read_xlsx(path: Path, reading: Reading) -> RawTable:
+    """Read a sheet of a workbook: the one that is named, or the first that holds anything.
+
+    Raises:
+        TableError: a subclass says what is wrong and in which row, counted in the used range of the sheet.
+    """
+    if path.stat().st_size == 0:
+        raise EmptyTable("the file is empty: it has 0 bytes")
+    n_errors = _check_archive(path)
+    with refusing("the workbook"):
+        workbook = fastexcel.read_excel(path)
+    sheet, head = _find_sheet(workbook, reading.sheet)
+    layout = find_layout([Row(at, at, cells) for at, cells in enumerate(head, start=1)], reading)
+    with refusing(f"sheet {sheet!r}"):
+        columns = _read_columns(workbook, sheet, layout.data_line - 1)
+    if len(columns) != len(layout.headings):
+        raise EmptyTable(f"sheet {sheet!r} has a header in row {layout.header_row}, but no rows under it", sheet=sheet)
+    columns, n_blank = _without_blank_rows(columns)
+    notes = layout.notes(reading)
+    if reading.sheet is None and len(workbook.sheet_names) > 1:
+        others = [name for name in workbook.sheet_names if name != sheet]
+        notes.insert(
+            0, Note("sheet", f"sheet {sheet!r} is read, the others are not", {"sheet": sheet, "others": others})
+        )
+    if n_blank:
+        notes.append(Note("blank_rows", f"{n_blank} rows without any value were left out", {"rows": n_blank}))
+    if n_errors:
+        message = f"{n_errors} cells of the workbook hold an error such as #N/A, a missing value here"
+        notes.append(Note("error_cells", message, {"cells": n_errors}))
+    filled = replace(reading, sheet=sheet, header_row=layout.header_row, unit_row=layout.has_unit_row)
+    return RawTable(layout.headings, columns, filled, notes, layout.units)
+
+
+def _find_sheet(workbook: fastexcel.ExcelReader, wanted: str | None) -> tuple[str, list[list[str]]]:
+    """Return the name of a sheet and its first rows as text."""
+    if wanted is not None and wanted not in workbook.sheet_names:
+        names = ", ".join(map(repr, workbook.sheet_names))
+        raise InvalidReading(f"there is no sheet {wanted!r}; there are {names}", option="sheet")
+    for name in [wanted] if wanted is not None else workbook.sheet_names:
+        with refusing(f"sheet {name!r}"):
+            sheet = workbook.load_sheet(name, header_row=None, n_rows=HEAD_ROWS, dtypes="string")
+            head = sheet.to_polars()
+        if head.height:
+            return name, [[cell or "" for cell in row] for row in head.rows()]
+    raise EmptyTable(f"nothing is in {f'sheet {wanted!r}' if wanted else 'any sheet of the workbook'}")
+
+
+def _read_columns(workbook: fastexcel.ExcelReader, sheet: str, skip_rows: int) -> list[pl.Series]:
+    typed = workbook.load_sheet(
+        sheet, header_row=None, skip_rows=skip_rows, schema_sample_rows=None, whitespace_as_null=True
+    )
+    columns = [_whole_if_whole(column) for column in typed.to_polars().get_columns()]
+    mixed = [index for index, column in enumerate(columns) if column.dtype == pl.String]
+    if mixed:
+        # As text, the reader rounds numbers to nine digits: a column of numbers and words is read in both ways
+        places = [typed.selected_columns[index].absolute_index for index in mixed]
+        floats = workbook.load_sheet(sheet, header_row=None, skip_rows=skip_rows, use_columns=places, dtypes="float")
+        for index, numbers in zip(mixed, floats.to_polars().get_columns(), strict=True):
+            columns[index] = _written_out(columns[index], numbers)
+    return columns
+
+
+def _whole_if_whole(column: pl.Series) -> pl.Series:
+    """Return whole numbers as Int64: a spreadsheet has only one type of number."""
+    if column.dtype != pl.Float64 or not column.count():
+        return column
+    is_whole = ((column == column.floor()) & (column.abs() < _WHOLE)).all()
+    return column.cast(pl.Int64) if is_whole else column
+
+
+def _written_out(text: pl.Series, numbers: pl.Series) -> pl.Series:
+    """Return the text, with the cells that are numbers written with all their digits."""
+    is_number = numbers.is_not_null() & ~text.is_in(["true", "false"]).fill_null(False)
+    is_whole = (numbers == numbers.floor()) & (numbers.abs() < _WHOLE)
+    whole = numbers.set(~is_whole, None).cast(pl.Int64).cast(pl.String)
+    return numbers.cast(pl.String).zip_with(~is_whole.fill_null(False), whole).zip_with(is_number, text)
+
+
+def _without_blank_rows(columns: list[pl.Series]) -> tuple[list[pl.Series], int]:
+    frame = pl.DataFrame([column.alias(str(index)) for index, column in enumerate(columns)])
+    is_blank = frame.select(pl.all_horizontal(pl.all().is_null())).to_series()
+    n_blank = int(is_blank.sum())
+    return (frame.filter(~is_blank).get_columns() if n_blank else columns), n_blank
+
+
+# Before the reader: the archive, and the rectangle around the cells
+
+
+def _check_archive(path: Path) -> int:
+    """See that unpacking the workbook fits into memory; return the number of cells that hold an error."""
+    archive = GuardedZip(path)
+    if "[Content_Types].xml" not in archive.members:
+        raise UnreadableFile("the file is a ZIP archive, but no Excel workbook")
+    n_errors = 0
+    for name in archive.members:
+        extent = SheetExtent(name)  # any member may be a sheet: the workbook itself says which
+        for piece in archive.unpack(name):
+            extent.feed(piece)
+        extent.check()
+        n_errors += extent.n_errors
+    return n_errors
+
+
+class SheetExtent:
+    """The rectangle around the cells of a sheet, from its XML piece by piece. It is never too small."""
+
+    _CELL = re.compile(rb"<(?:\w+:)?c[\s/>]")
+    _ROW = re.compile(rb"<(?:\w+:)?row[\s/>]")
+    _COLUMN_OF_CELL = re.compile(rb"""\sr\s*=\s*["']([A-Za-z]+)[0-9]""")
+    _ROW_OF_ANY = re.compile(rb"""\sr\s*=\s*["'][A-Za-z]*([0-9]+)""")
+    _ERROR = re.compile(rb"""\st\s*=\s*["']e["']""")
+    _MAX_TAG = 1 << 20
+
+    def __init__(self, name: str) -> None:
+        self._name = name
+        self._tail = b""  # of a tag that is not closed yet
+        self._n_in_row = 0
+        self.n_rows = self.n_columns = self.n_cells = self.n_errors = 0
+
+    def feed(self, xml: bytes) -> None:
+        """Take the next piece of the member."""
+        xml = self._tail + xml
+        cut = xml.rfind(b"<")
+        xml, self._tail = (xml[:cut], xml[cut:]) if cut >= 0 else (xml, b"")
+        if len(self._tail) > self._MAX_TAG:
+            if self._name.endswith((".xml", ".rels")):
+                raise UnreadableFile(f"{self._name} in the archive has a tag or text that does not end")
+            self._tail = b""
+        self._measure(xml)
+
+    def check(self) -> None:
+        """See that the rectangle fits into memory and is not all but empty.
+
+        Raises:
+            TooLarge: it does not, or it is.
+        """
+        self._measure(self._tail)
+        n_spanned = self.n_rows * self.n_columns
+        is_sparse = n_spanned > SPARSE_FREE_CELLS and self.n_cells < MIN_SHEET_FILL * n_spanned
+        if n_spanned > MAX_SHEET_CELLS or is_sparse:
+            raise TooLarge(
+                f"{self._name} in the workbook spans {self.n_rows} rows and {self.n_columns} columns "
+                f"with {self.n_cells} cells in them; {MAX_SHEET_CELLS} cells are accepted, "
+                f"and at least {MIN_SHEET_FILL:.0%} of them filled",
+                rows=self.n_rows,
+                columns=self.n_columns,
+                cells=self.n_cells,
+            )
+
+    def _measure(self, xml: bytes) -> None:
+        n_cells, n_rows = len(self._CELL.findall(xml)), len(self._ROW.findall(xml))
+        columns, rows = self._COLUMN_OF_CELL.findall(xml), self._ROW_OF_ANY.findall(xml)
+        if columns:
+            self.n_columns = max(self.n_columns, max(_column_number(letters) for letters in set(columns)))
+        if rows:
+            self.n_rows = max(self.n_rows, max(int(digits[:12]) for digits in set(rows)))
+        if len(rows) < n_cells + n_rows:  # some do not say where they are: each comes after the one before
+            self.n_rows += n_rows
+            in_rows = [len(self._CELL.findall(row)) for row in self._ROW.split(xml)]
+            in_rows[0] += self._n_in_row
+            self._n_in_row = in_rows[-1]
+            self.n_columns += max(in_rows)
+        self.n_cells += n_cells
+        self.n_errors += len(self._ERROR.findall(xml))
+
+
+def _column_number(letters: bytes) -> int:
+    number = 0
+    for letter in letters.upper()[:8]:
+        number = 26 * number + letter - ord("A") + 1
+    return number
