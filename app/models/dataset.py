@@ -20,6 +20,7 @@ class Dataset(InProject, Created, db.Model):
     id: Mapped[Id]
     name: Mapped[Name]
     description: Mapped[str] = mapped_column(String(2000), default="")
+    last_number: Mapped[int] = mapped_column(default=0)  # the highest ever given: a number is never used again
 
     versions: Mapped[list["DatasetVersion"]] = relationship(
         back_populates="dataset", order_by="DatasetVersion.number", cascade="all, delete-orphan"
@@ -45,12 +46,14 @@ class DatasetVersion(Created, db.Model):
     file_format: Mapped[Word]
     n_bytes: Mapped[int] = mapped_column(BigInteger)
     n_rows: Mapped[int] = mapped_column(BigInteger)
+    n_tags: Mapped[int]
     source_key: Mapped[Key]
     parquet_key: Mapped[Key]
+    reading_asked: Mapped[Json]  # the options as they were asked for; null in it leaves the choice to the data
     reading: Mapped[Json]  # every guess filled in
     derived: Mapped[JsonList]
     tags: Mapped[JsonList]  # the profile, one entry a tag
     notes: Mapped[JsonList]
-    time_tag: Mapped[Name | None]
+    time_tag: Mapped[str | None] = mapped_column(String(500))  # as long as a heading may be
 
     dataset: Mapped[Dataset] = relationship(back_populates="versions")
