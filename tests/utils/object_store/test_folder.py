@@ -45,9 +45,7 @@ def files_below(folder):
 
 
 @settings(max_examples=50, deadline=None)  # no deadline: a disk may be slow
-@given(
-    key=st.one_of(st.text(max_size=30), st.from_regex(KEY, fullmatch=True).filter(lambda k: len(k) <= 200))
-)
+@given(key=st.one_of(st.text(max_size=30), st.from_regex(KEY, fullmatch=True).filter(lambda k: len(k) <= 200)))
 def test_whatever_the_key_its_file_is_two_floors_below_the_objects(tmp_path_factory, key):
     root = tmp_path_factory.getbasetemp() / "walls"
     store = FolderObjectStore(root, signing_key="")

@@ -77,9 +77,7 @@ def test_a_bucket_that_is_not_there_is_told_by_a_ping(s3_url, s3_store):
     parts = urlsplit(s3_url)
     store = S3ObjectStore(**s3_store._account, bucket="no-such-bucket")
 
-    with pytest.raises(
-        ObjectStoreUnavailable, match=f"there is no bucket at http://127.0.0.1:{parts.port}/no-such"
-    ):
+    with pytest.raises(ObjectStoreUnavailable, match=f"there is no bucket at http://127.0.0.1:{parts.port}/no-such"):
         store.ping()
     with pytest.raises(ObjectStoreUnavailable, match="NoSuchBucket"):
         store.put("key", io.BytesIO(b"x"))
