@@ -55,6 +55,7 @@ def http_config(settings: Settings) -> dict:
         "OPENAPI_JSON_PATH": "openapi.json",
         "OPENAPI_SWAGGER_UI_PATH": "/docs",
         "OPENAPI_SWAGGER_UI_URL": "/static/vendor/swagger-ui/",
+        "OPENAPI_SWAGGER_UI_CONFIG": {"validatorUrl": None, "docExpansion": "none", "persistAuthorization": True},
         "API_SPEC_OPTIONS": {
             "info": {"description": "From a plant's own history to its best set-points."},
             "components": {"securitySchemes": {"bearer": {"type": "http", "scheme": "bearer", "bearerFormat": "JWT"}}},
