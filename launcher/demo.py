@@ -1,6 +1,7 @@
 """`make demo`: a server of its own, the worked example driven through it, and everything stopped again."""
 
 import os
+import sys
 import time
 from pathlib import Path
 
@@ -16,14 +17,12 @@ def run(folder: Path, *, port: int) -> int:
     with server.running(
         folder,
         listen=lambda: ports.listen("127.0.0.1", port),
-        inherited={
-            k: v for k, v in os.environ.items() if not k.startswith("SETPOINT_")
-        },  # shielded from yours
+        inherited={k: v for k, v in os.environ.items() if not k.startswith("SETPOINT_")},  # shielded from yours
         admin_password=lambda kept: kept["DEMO_PASSWORD"],
         secret_names=(*instance.SECRET_NAMES, "DEMO_PASSWORD"),
     ) as running:
         say(f"Ready at {running.url} after {time.monotonic() - started_at:.1f} s.")
-        _, status = running.supervisor.run(
+        example = running.supervisor.start(
             "example",
             commands.script(
                 commands.COAL_UNIT,
@@ -35,6 +34,7 @@ def run(folder: Path, *, port: int) -> int:
                 "NO_PROXY": "127.0.0.1",
                 "no_proxy": "127.0.0.1",
             },
-            in_terminal=True,
+            stdout=sys.stdout.fileno(),
+            stderr=sys.stderr.fileno(),
         )
-    return status
+        return running.supervisor.wait_for(example)

@@ -111,9 +111,7 @@ def _write_secrets(path: Path, values: dict[str, str]) -> None:
     fresh.unlink(missing_ok=True)
     descriptor = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     with os.fdopen(descriptor, "w") as file:
-        file.write(
-            "# Made at the first start. Whoever has these can sign in as anybody: keep them private.\n"
-        )
+        file.write("# Made at the first start. Whoever has these can sign in as anybody: keep them private.\n")
         file.writelines(f"{name}={value}\n" for name, value in values.items())
         file.flush()
         os.fsync(file.fileno())

@@ -12,7 +12,7 @@ from pathlib import Path
 from launcher import commands, instance, valkey
 from launcher.errors import LaunchError
 from launcher.logs import say
-from launcher.supervisor import Supervisor
+from launcher.supervisor import Supervisor, ending
 
 READY_SECONDS = 90.0
 
@@ -71,12 +71,14 @@ def running(
                 redis_url = valkey.start(supervisor, folder / "valkey", kept["REDIS_PASSWORD"])
                 supervisor.environment["SETPOINT_REDIS_URL"] = redis_url
             say("Bringing the database up to date ...")
-            _run_step(supervisor, "The database cannot be brought up to date", commands.MIGRATE)
-            new_admin_password = _ensure_admin(supervisor, lambda: admin_password(kept))
+            _run_step(supervisor, commands.MIGRATE, failure="The database cannot be brought up to date")
+            if supervisor.environment.get("SETPOINT_OBJECT_STORE_URL"):  # a folder of ours needs no preparation
+                _run_step(supervisor, commands.PREPARE_OBJECTS, failure="The object store cannot be prepared")
             say("Starting the web server and the worker ...")
             host, port = listener.getsockname()[:2]
             _start_web(supervisor, listener)
-            _start_worker(supervisor, folder)
+            _start_worker(supervisor)
+            new_admin_password = _ensure_admin(supervisor, lambda: admin_password(kept))  # while they start
             url = _wait_until_ready(supervisor, host, port)
             yield Server(url, supervisor, new_admin_password)
             say("Stopping ...")
@@ -103,27 +105,25 @@ def environment(folder: Path, kept: Mapping[str, str], inherited: Mapping[str, s
     return {k: v for k, v in (defaults | dict(inherited) | fixed).items() if k != "PYTHONPATH"}
 
 
-def _run_step(supervisor: Supervisor, failure: str, command: tuple[str, ...], stdin: bytes = b"") -> str:
+def _run_step(supervisor: Supervisor, command: tuple[str, ...], *, failure: str, stdin: bytes = b"") -> str:
     """Run a command to its end and return what it printed.
 
     Raises:
         LaunchError: it ended with another status than 0.
     """
-    child, status = supervisor.run("setup", commands.program(command), stdin=stdin)
-    if status != 0:
-        raise LaunchError(
-            f"{failure}: {' '.join(command)} ended with exit status {status}.{child.last_lines()}"
-        )
-    return child.log.since_start()
+    ended = supervisor.run("setup", commands.program(command), stdin=stdin)
+    if ended.status != 0:
+        raise LaunchError(f"{failure}: {' '.join(command)} {ending(ended.status)}.{ended.last_lines}")
+    return ended.printed
 
 
 def _ensure_admin(supervisor: Supervisor, password: Callable[[], str]) -> str | None:
     """Make the first admin if there is no user at all; return the password then."""
-    if _run_step(supervisor, "The users cannot be listed", commands.LIST_USERS).strip():
+    if _run_step(supervisor, commands.LIST_USERS, failure="The users cannot be listed"):
         return None
     chosen = password()
-    failure = "The first admin cannot be made"
-    _run_step(supervisor, failure, commands.CREATE_ADMIN, stdin=f"{chosen}\n".encode())
+    given = f"{chosen}\n".encode()
+    _run_step(supervisor, commands.CREATE_ADMIN, failure="The first admin cannot be made", stdin=given)
     return chosen
 
 
@@ -138,10 +138,9 @@ def _start_web(supervisor: Supervisor, listener: socket.socket) -> None:
     listener.close()  # it is the web server's now, and closes with it
 
 
-def _start_worker(supervisor: Supervisor, folder: Path) -> None:
-    concurrency = max(2, min(os.cpu_count() or 2, 4))  # a long training never keeps short work waiting
-    options = ("--beat", "--schedule", str(folder / "celerybeat-schedule"), f"--concurrency={concurrency}")
-    supervisor.start("worker", commands.program(commands.WORKER, *options))
+def _start_worker(supervisor: Supervisor) -> None:
+    n_processes = max(2, min(os.cpu_count() or 2, 4))  # a long training never keeps short work waiting
+    supervisor.start("worker", commands.program(commands.WORKER, "--beat", f"--concurrency={n_processes}"))
 
 
 def _wait_until_ready(supervisor: Supervisor, host: str, port: int) -> str:

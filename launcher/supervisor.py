@@ -11,9 +11,10 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 
@@ -29,6 +30,15 @@ class ChildDiedError(LaunchError):
     """A process that should have stayed has ended."""
 
 
+@dataclass(frozen=True)
+class Ended:
+    """What a step left: its exit status, what it printed, and the last lines of its log for a report."""
+
+    status: int
+    printed: str
+    last_lines: str
+
+
 @dataclass
 class Child:
     """A running process and its log."""
@@ -37,10 +47,6 @@ class Child:
     process: subprocess.Popen[bytes]
     log: Log | None
     is_base: bool = False  # others use it: stopped after them
-    prefix: str = field(init=False)
-
-    def __post_init__(self) -> None:
-        self.prefix = f"{self.name:<8}| "
 
     def last_lines(self) -> str:
         if self.log is None or not self.log.tail():
@@ -104,38 +110,38 @@ class Supervisor:
         cwd: Path | None = None,
         environment: Mapping[str, str] | None = None,
         stdin: bytes = b"",
+        stdout: int | None = None,
+        stderr: int | None = None,
         pass_fds: Sequence[int] = (),
         is_base: bool = False,
-        in_terminal: bool = False,
     ) -> Child:
         """Start a process and watch it from now on.
 
         Args:
             environment: added to the supervisor's own for this child.
             stdin: what the child reads; secrets travel here, since others can see a command line.
-            in_terminal: let the child write to our terminal instead of a log.
+            stdout, stderr: where these go instead of its log.
 
         Raises:
             LaunchError: the program cannot be started.
         """
-        log = None if in_terminal else Log(self.log_folder / f"{name}.log")
-        output = None if log is None else log.open()
+        log = Log(self.log_folder / f"{name}.log")
+        log_file = log.open()
         try:
             process = subprocess.Popen(
                 argv,
                 cwd=cwd or self.cwd,
                 env={**self.environment, **(environment or {})},
                 stdin=subprocess.PIPE,
-                stdout=output,
-                stderr=output,
+                stdout=log_file if stdout is None else stdout,
+                stderr=log_file if stderr is None else stderr,
                 pass_fds=pass_fds,
                 process_group=self._keeper.process.pid,
             )
         except OSError as error:
             raise LaunchError(f"Cannot start {name} ({argv[0]}): {error.strerror}.") from error
         finally:
-            if output is not None:
-                os.close(output)
+            os.close(log_file)
         child = Child(name, process, log, is_base)
         self.children.append(child)
         try:
@@ -145,15 +151,22 @@ class Supervisor:
             pass  # it died before reading: `check` says so, with its log
         return child
 
-    def run(self, name: str, argv: Sequence[str], **options) -> tuple[Child, int]:
-        """Start a process that ends by itself, wait for that, and return it with its exit status."""
-        child = self.start(name, argv, **options)
+    def run(self, name: str, argv: Sequence[str], **options) -> "Ended":
+        """Start a process that ends by itself, and wait for that. What it prints stays out of its log."""
+        with tempfile.TemporaryFile() as printed:
+            child = self.start(name, argv, stdout=printed.fileno(), **options)
+            status = self.wait_for(child)
+            printed.seek(0)
+            return Ended(status, printed.read().decode(errors="replace"), child.last_lines())
+
+    def wait_for(self, child: Child) -> int:
+        """Wait for a child that ends by itself, watch it no longer, and return its exit status."""
         while child.process.poll() is None:
             self.check(awaited=child)
             time.sleep(TICK_SECONDS)
         self._forward_logs()
         self.forget(child)
-        return child, child.process.returncode
+        return child.process.returncode
 
     def forget(self, child: Child) -> None:
         """Watch a child no longer, since it has ended as it should."""
@@ -237,7 +250,7 @@ class Supervisor:
             if child.log is not None:
                 fresh = child.log.read_new_lines()
                 if self.echo:
-                    say("\n".join(f"{child.prefix}{line}" for line in fresh))
+                    say("\n".join(f"{child.name:<7}| {line}" for line in fresh))
 
 
 def ending(status: int) -> str:

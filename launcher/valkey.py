@@ -29,9 +29,7 @@ def binary() -> Path:
     for name in ("valkey-server", "redis-server"):
         if installed := shutil.which(name):
             return Path(installed)
-    raise LaunchError(
-        "There is no Valkey here: install valkey-server or redis-server, or set SETPOINT_REDIS_URL."
-    )
+    raise LaunchError("There is no Valkey here: install valkey-server or redis-server, or set SETPOINT_REDIS_URL.")
 
 
 def configuration(port: int, password: str) -> str:

@@ -32,9 +32,7 @@ def is_running(pid: int) -> bool:
         return False
     status = Path(f"/proc/{pid}/stat")
     try:
-        return (
-            status.read_text().rpartition(")")[2].split()[0] != "Z" if status.parent.parent.exists() else True
-        )
+        return status.read_text().rpartition(")")[2].split()[0] != "Z" if status.parent.parent.exists() else True
     except (FileNotFoundError, ProcessLookupError):
         return False
 
@@ -61,7 +59,5 @@ def supervisor(tmp_path):
     """A supervisor with short graces, stopped at the end of the test."""
     logs = tmp_path / "logs"
     logs.mkdir()
-    with Supervisor(
-        cwd=tmp_path, log_folder=logs, environment=os.environ, grace=1.0, base_grace=1.0
-    ) as started:
+    with Supervisor(cwd=tmp_path, log_folder=logs, environment=os.environ, grace=1.0, base_grace=1.0) as started:
         yield started

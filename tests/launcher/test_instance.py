@@ -84,9 +84,7 @@ def test_a_lock_is_free_again_after_its_run(folder):
 
 
 def test_the_lock_of_a_dead_launcher_is_waited_for_until_its_children_are_gone(folder):
-    crashed = subprocess.run(
-        [sys.executable, "-S", "-c", "import os; print(os.getpid())"], capture_output=True
-    )
+    crashed = subprocess.run([sys.executable, "-S", "-c", "import os; print(os.getpid())"], capture_output=True)
     with instance.locked(folder) as lock:
         os.pwrite(lock, crashed.stdout, 0)
         left_over = subprocess.Popen(["sleep", "0.5"], pass_fds=[lock])

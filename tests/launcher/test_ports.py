@@ -31,9 +31,7 @@ def test_a_free_port_that_somebody_prefers_is_given():
         assert listener.getsockname()[1] == number
 
 
-@pytest.mark.parametrize(
-    ("host", "port"), [("127.0.0.1", 70000), ("203.0.113.7", 8000), ("no such host", 8000)]
-)
+@pytest.mark.parametrize(("host", "port"), [("127.0.0.1", 70000), ("203.0.113.7", 8000), ("no such host", 8000)])
 def test_an_address_that_this_machine_does_not_have_is_refused(host, port):
     with pytest.raises(LaunchError, match=f"Cannot listen on {host}, port {port}"):
         ports.listen(host, port)

@@ -1,0 +1,63 @@
+# Setpoint: `make demo` shows it, `make run` keeps a server running, `make test` proves it. `make help` lists the rest.
+# Every path is relative, so that the folder may be called anything; nothing beyond GNU make 3.81 is used.
+
+PYTHON ?= python3
+VENV := .venv/bin/python
+PORT ?=
+unexport PYTHONPATH
+.DEFAULT_GOAL := help
+.PHONY: help demo run test check test-services bench lock
+
+help: ## list these targets
+	@echo "Setpoint: usage: make <target>"
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  \1 \2/p' Makefile | awk '{ t = $$1; $$1 = ""; printf "  %-14s%s\n", t, $$0 }'
+
+demo: .venv/.demo ## run the worked example through a server of its own (PORT= for a fixed port)
+	@exec $(VENV) -m launcher demo $(if $(PORT),--port $(PORT))
+
+run: .venv/.run ## keep a server running on instance/ (PORT= for another port)
+	@exec $(VENV) -m launcher run $(if $(PORT),--port $(PORT))
+
+test: .venv/.dev ## run the tests, with branch coverage
+	@echo "Running the tests ..."
+	@$(VENV) -m pytest --quiet --cov --cov-report=term
+
+check: .venv/.dev ## check format, lint, types and the import table
+	@echo "Checking format, lint, types and imports ..."
+	@$(VENV) -m ruff format --check --quiet .
+	@$(VENV) -m ruff check --quiet .
+	@$(VENV) -m mypy --no-error-summary
+	@$(VENV) -m pytest --quiet --no-header tests/test_imports.py
+
+test-services: .venv/.dev ## run the API tests on MariaDB, PostgreSQL, Redis and S3
+	@for backend in mariadb postgresql; do \
+	  echo "Running the tests on $$backend, Redis and S3 ..."; \
+	  $(VENV) -m pytest --quiet --backend $$backend tests/services tests/api tests/tasks || exit 1; \
+	done
+
+bench: .venv/.dev ## measure, and write docs/benchmarks.md
+	@$(VENV) -m benchmarks
+
+lock: .venv/.dev ## resolve Pipfile anew into Pipfile.lock and dependency/
+	@echo "Resolving Pipfile ..."
+	@$(VENV) dependency/lock.py
+
+# ---- the environment: one stamp for each set of packages, each set holding the one before ----
+
+.venv/.made:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || { \
+	  echo "setpoint: Python 3.11 or newer is needed, but $(PYTHON) is $$($(PYTHON) --version 2>&1). Name another one: make PYTHON=python3.12 ..." >&2; exit 1; }
+	@$(PYTHON) -c 'import venv, ensurepip' 2>/dev/null || { \
+	  echo "setpoint: $(PYTHON) has no venv module; on Debian or Ubuntu: apt-get install python3-venv" >&2; exit 1; }
+	@echo "Making .venv ..."
+	@$(PYTHON) -m venv .venv
+	@touch $@
+
+.venv/.run: .venv/.made dependency/requirements.txt
+.venv/.demo: .venv/.made dependency/requirements-demo.txt
+.venv/.dev: .venv/.made dependency/requirements-dev.txt
+
+.venv/.run .venv/.demo .venv/.dev:
+	@echo "Installing what $(word 2,$^) names ..."
+	@$(VENV) -m pip install -qq --disable-pip-version-check --no-deps --require-hashes -r $(word 2,$^)
+	@touch $@
