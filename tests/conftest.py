@@ -13,7 +13,7 @@ from flask.testing import FlaskClient
 from flask_migrate import upgrade
 
 from app import create_app
-from app.extensions import celery_ext, db, limiter
+from app.extensions import celery_ext, db, limiter, redis_client, socketio
 from app.libs.actor import Actor
 from app.libs.enums import MemberRole, Queue, Role
 from app.models import Membership, Project
@@ -82,6 +82,20 @@ def app(migrated_app: Flask, running_backend: Backend) -> Iterator[Flask]:
         db.engine.dispose()
         limiter.reset()
     running_backend.clear()
+
+
+@pytest.fixture
+def another_app(app: Flask, tmp_path: Path) -> Iterator[Callable[..., Flask]]:
+    """Make a second application. The extension objects are the process's, so they are given back to the first."""
+    bound = {extension: vars(extension).copy() for extension in (celery_ext, limiter, redis_client, socketio)}
+
+    def make(**changes: Any) -> Flask:
+        return create_app(make_settings(tmp_path, **changes))
+
+    yield make
+    for extension, state in bound.items():
+        vars(extension).clear()
+        vars(extension).update(state)
 
 
 @pytest.fixture(autouse=True)

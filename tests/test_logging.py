@@ -7,16 +7,15 @@ import logging
 import pytest
 import structlog
 
-from app import create_app
 from app.logging import HIDDEN, hide_secrets
-from tests.conftest import PASSWORD, make_settings
+from tests.conftest import PASSWORD
 
 
 @pytest.fixture
-def json_app(tmp_path):
+def json_app(another_app):
     """An application that logs as in production; the test's own logging comes back afterwards."""
     before = logging.getLogger().handlers[:], logging.getLogger().level
-    yield create_app(make_settings(tmp_path, log_format="json", log_level="INFO"))
+    yield another_app(log_format="json", log_level="INFO")
     logging.getLogger().handlers[:], level = before
     logging.getLogger().setLevel(level)
 
@@ -103,8 +102,8 @@ def test_what_is_no_secret_stays():
     assert hide_secrets(None, "info", event) == event
 
 
-def test_nothing_is_printed_by_making_an_application(tmp_path, capsys):
-    create_app(make_settings(tmp_path))
+def test_nothing_is_printed_by_making_an_application(another_app, capsys):
+    another_app()
 
     printed = capsys.readouterr()
     assert (printed.out, printed.err) == ("", "")

@@ -1,8 +1,11 @@
-"""What beat runs every few seconds: nothing that was accepted stays lying."""
+"""What beat runs: nothing that was accepted stays lying, and nothing half-written stays at all."""
+
+from datetime import timedelta
 
 from celery import shared_task
 from flask import current_app
 
+from app.extensions import object_store
 from app.viewModels import task_queue
 
 
@@ -11,3 +14,9 @@ def sweep() -> None:
     """Queue again what lost its worker, and send the wake-ups that are still owed."""
     task_queue.requeue_lost(max_attempts=current_app.config["SETTINGS"].task_max_attempts)
     task_queue.send_owed_wake_ups()
+
+
+@shared_task(name="maintenance.sweep_objects")
+def sweep_objects() -> None:
+    """Remove what uploads that broke off long ago have left in the object store."""
+    object_store.sweep_temporary(timedelta(days=1))

@@ -4,7 +4,6 @@ from dataclasses import replace
 
 import pytest
 
-from app import create_app
 from app.extensions import db, limiter, redis_client
 from app.models import LoginSession, User
 from tests.conftest import PASSWORD
@@ -133,9 +132,9 @@ def test_signing_out_ends_the_session_at_once_also_when_redis_lost_its_data(app,
     assert me(client, elsewhere).status_code == 200
 
 
-def test_signing_out_is_known_to_every_process(app, client, engineer):
+def test_signing_out_is_known_to_every_process(app, another_app, client, engineer):
     tokens = login(client).json
-    other_process = create_app(app.config["SETTINGS"]).test_client()
+    other_process = another_app(database_url=app.config["SETTINGS"].database).test_client()
     before = me(other_process, tokens)
 
     client.post("/api/v1/auth/logout", headers=bearer(tokens))

@@ -7,10 +7,8 @@ from datetime import timedelta
 
 import pytest
 
-from app import create_app
 from app.extensions import object_store
 from app.version import VERSION
-from tests.conftest import make_settings
 
 
 def test_the_front_page_says_what_this_is_and_where_to_go(client):
@@ -39,9 +37,8 @@ def test_a_ready_server_says_how_fast_each_part_answers(client):
     assert all(part["ok"] and part["ms"] >= 0 for part in answer.json["parts"].values())
 
 
-def test_a_server_whose_redis_is_away_lives_but_is_not_ready(tmp_path):
-    app = create_app(make_settings(tmp_path, redis_url="redis://127.0.0.1:1/0"))
-    client = app.test_client()
+def test_a_server_whose_redis_is_away_lives_but_is_not_ready(another_app):
+    client = another_app(redis_url="redis://127.0.0.1:1/0").test_client()
 
     ready = client.get("/readyz")
 
@@ -50,10 +47,10 @@ def test_a_server_whose_redis_is_away_lives_but_is_not_ready(tmp_path):
     assert client.get("/healthz").status_code == 200
 
 
-def test_a_database_that_is_away_is_told_as_such(tmp_path):
-    app = create_app(make_settings(tmp_path, database_url="postgresql+psycopg://nobody@127.0.0.1:1/nothing"))
+def test_a_database_that_is_away_is_told_as_such(another_app):
+    client = another_app(database_url="postgresql+psycopg://nobody@127.0.0.1:1/nothing").test_client()
 
-    answer = app.test_client().post("/api/v1/auth/login", json={"username": "erika", "password": "whatever it is"})
+    answer = client.post("/api/v1/auth/login", json={"username": "erika", "password": "whatever it is"})
 
     assert answer.status_code == 503
     assert answer.json["code"] == "server.unavailable"
