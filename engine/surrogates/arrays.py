@@ -33,8 +33,7 @@ def matrix(name: str, values: Any, tags: Sequence[str]) -> Floats:
         raise NotFinite(f"{name} cannot be read as numbers: {error}", array=name) from error
     if array.ndim != 2 or array.shape[1] != len(tags):
         raise ShapeError(
-            f"{name} has shape {array.shape} but (n, {len(tags)}) is needed,"
-            f" one column for each of {_shown(tags)}",
+            f"{name} has shape {array.shape} but (n, {len(tags)}) is needed, one column for each of {_shown(tags)}",
             array=name,
             given=list(array.shape),
             wanted=["n", len(tags)],

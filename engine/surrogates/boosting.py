@@ -11,9 +11,7 @@ from engine.surrogates.scaling import Scaling
 from engine.surrogates.trees import LEAF, TreeEnsemble
 
 
-def fit_boosting(
-    X: Floats, Y: Floats, params: Mapping[str, ParamValue], seed: int, n_jobs: int
-) -> TreeEnsemble:
+def fit_boosting(X: Floats, Y: Floats, params: Mapping[str, ParamValue], seed: int, n_jobs: int) -> TreeEnsemble:
     """Return the sum of one booster per output. ``n_jobs`` is not used: a booster sums in one thread or
     differs.
 

@@ -11,9 +11,7 @@ from engine.surrogates.scaling import Scaling
 from engine.surrogates.trees import LEAF, TreeEnsemble
 
 
-def fit_random_forest(
-    X: Floats, Y: Floats, params: Mapping[str, ParamValue], seed: int, n_jobs: int
-) -> TreeEnsemble:
+def fit_random_forest(X: Floats, Y: Floats, params: Mapping[str, ParamValue], seed: int, n_jobs: int) -> TreeEnsemble:
     """Return a forest of trees grown on bootstrap samples, each split the best one.
 
     Source:
@@ -24,9 +22,7 @@ def fit_random_forest(
     return _fit(RandomForestRegressor, X, Y, params, seed, n_jobs)
 
 
-def fit_extra_trees(
-    X: Floats, Y: Floats, params: Mapping[str, ParamValue], seed: int, n_jobs: int
-) -> TreeEnsemble:
+def fit_extra_trees(X: Floats, Y: Floats, params: Mapping[str, ParamValue], seed: int, n_jobs: int) -> TreeEnsemble:
     """Return a forest of trees grown on all rows, each split the best of randomly drawn ones.
 
     Source:

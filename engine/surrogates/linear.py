@@ -33,9 +33,7 @@ class LinearForm:
         Columns are added one after the other instead of by a matrix product, whose order of summation, and so
         whose last bit, depends on the number of rows.
         """
-        with np.errstate(
-            over="ignore", invalid="ignore"
-        ):  # far outside the data the answer may be inf or NaN
+        with np.errstate(over="ignore", invalid="ignore"):  # far outside the data the answer may be inf or NaN
             Z = (X - self.scaling.center) / self.scaling.scale
             Y = np.tile(self.intercept, (len(X), 1))
             for j, row in enumerate(self.coefficients):
@@ -52,9 +50,7 @@ class LinearForm:
         }
 
     @classmethod
-    def from_arrays(
-        cls, arrays: Mapping[str, np.ndarray[Any, Any]], n_inputs: int, n_outputs: int
-    ) -> "LinearForm":
+    def from_arrays(cls, arrays: Mapping[str, np.ndarray[Any, Any]], n_inputs: int, n_outputs: int) -> "LinearForm":
         """Return the model of stored arrays.
 
         Raises:

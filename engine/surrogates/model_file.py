@@ -1,13 +1,13 @@
 """The model file: arrays and a description, never code.
 
 A model file is a safetensors file: a header in JSON that tells name, type and shape of each array, then their
-bytes. Its metadata hold two texts: ``model``, a JSON object (format, version, kind, params, inputs, outputs,
-n_rows), and ``sha256``, over that text and the arrays. The checksum finds accidents; against intent
-everything is checked as if it had no checksum, because whoever can alter a file can alter that as well. So
-whatever bytes a file holds, reading it gives a model whose every walk ends, or raises ModelFileError.
+bytes. Its metadata hold one text, ``model``, a JSON object: format, version, kind, params, inputs, outputs,
+n_rows and sha256, the checksum of all other fields and of the arrays. The checksum finds accidents; against
+intent everything is checked as if there were none, because whoever can alter a file can alter that as well.
+So whatever bytes a file holds, reading it gives a model whose every walk ends, or raises ModelFileError.
 
-Version 1 holds the arrays of the kind's form and ``input_ranges``, ``output_ranges``, ``input_sd``,
-``output_sd``.
+Version 1 holds the arrays of the kind's form and ``input_ranges``, ``output_ranges``, ``input_sd`` and
+``output_sd``. The same surrogate gives the same bytes.
 """
 
 import hashlib
@@ -33,7 +33,7 @@ LARGEST_FILE = LARGEST_MODEL + LARGEST_HEADER + 8
 
 _DTYPES: dict[str, np.dtype[Any]] = {"F64": np.dtype("<f8"), "I32": np.dtype("<i4")}
 _SUMMARIES = ("input_ranges", "output_ranges", "input_sd", "output_sd")
-_FIELDS = {"format", "version", "kind", "params", "inputs", "outputs", "n_rows"}
+_FIELDS = {"format", "version", "kind", "params", "inputs", "outputs", "n_rows", "sha256"}
 
 
 def save(surrogate: Surrogate, path: Path) -> None:
@@ -66,13 +66,14 @@ def to_bytes(surrogate: Surrogate) -> bytes:
         "n_rows": surrogate.n_rows,
     }
     arrays = surrogate.form.arrays() | {name: getattr(surrogate, name) for name in _SUMMARIES}
-    return pack(json.dumps(model, sort_keys=True), arrays)
+    return pack(model, arrays)
 
 
-def pack(model: str, arrays: Mapping[str, np.ndarray[Any, Any]]) -> bytes:
+def pack(model: Mapping[str, Any], arrays: Mapping[str, np.ndarray[Any, Any]]) -> bytes:
     """Return a file of this description and these arrays, sound or not, with a valid checksum."""
     contiguous = {name: np.ascontiguousarray(array) for name, array in arrays.items()}
-    return to_safetensors(contiguous, {"model": model, "sha256": _checksum(model, contiguous)})
+    text = _canonical({**model, "sha256": _checksum(model, contiguous)})
+    return to_safetensors(contiguous, {"model": text})  # one text only: several would come in any order
 
 
 def from_bytes(content: bytes) -> Surrogate:
@@ -81,16 +82,23 @@ def from_bytes(content: bytes) -> Surrogate:
     Raises:
         ModelFileError: as ``load``.
     """
-    metadata = _metadata(content)
+    try:
+        return _read(content)
+    except RecursionError as error:
+        raise ModelFileError("the model file is damaged: its JSON holds brackets within brackets") from error
+
+
+def _read(content: bytes) -> Surrogate:
+    model = _description(content)
     arrays = _arrays(content)
-    if metadata["sha256"] != _checksum(metadata["model"], arrays):
+    if model.pop("sha256") != _checksum(model, arrays):
         raise ModelFileError("the model file does not match its checksum: it was damaged or altered")
-    model = _description(metadata["model"])
+    params = _complete_params(model)
     d, m = len(model["inputs"]), len(model["outputs"])
     summaries = _summaries({name: arrays.pop(name) for name in _SUMMARIES if name in arrays}, d, m)
     return Surrogate(
         kind=model["kind"],
-        params=MappingProxyType(model["params"]),
+        params=MappingProxyType(params),
         inputs=tuple(model["inputs"]),
         outputs=tuple(model["outputs"]),
         n_rows=model["n_rows"],
@@ -99,22 +107,43 @@ def from_bytes(content: bytes) -> Surrogate:
     )
 
 
-def _metadata(content: bytes) -> dict[str, str]:
-    """Return the two texts of the metadata, read from a header whose size is checked first."""
+def _description(content: bytes) -> dict[str, Any]:
+    """Return the model's description, each field but ``params`` and ``sha256`` checked.
+
+    The size of the header is checked before it is read.
+    """
     if len(content) > LARGEST_FILE:
         raise ModelFileError(f"the model file is larger than {LARGEST_FILE} bytes")
     header_size = int.from_bytes(content[:8], "little")
     if len(content) < 8 or not 2 <= header_size <= min(LARGEST_HEADER, len(content) - 8):
         raise ModelFileError("the file does not begin with a safetensors header: it is not a model file")
-    header = _json(content[8 : 8 + header_size].decode("utf-8", errors="replace"))
-    metadata = header.get("__metadata__")
-    if (
-        not isinstance(metadata, dict)
-        or metadata.keys() != {"model", "sha256"}
-        or not all(isinstance(text, str) for text in metadata.values())
-    ):
+    metadata = _json(content[8 : 8 + header_size].decode("utf-8", errors="replace")).get("__metadata__")
+    if not isinstance(metadata, dict) or not isinstance(metadata.get("model"), str):
         raise ModelFileError("the file is not a model file of Setpoint: it has no model description")
-    return metadata
+    model = _json(metadata["model"])
+    if model.get("format") != FORMAT or model.get("version") != VERSION:
+        given = {name: model.get(name) for name in ("format", "version")}
+        raise ModelFileError(f"the model file is of format and version {given}; {FORMAT} {VERSION} is read")
+    if model.keys() != _FIELDS:
+        raise ModelFileError(f"the model description has the fields {sorted(model)}, not {sorted(_FIELDS)}")
+    for name in ("inputs", "outputs"):
+        tags = model[name]
+        is_sound = isinstance(tags, list) and tags and all(isinstance(tag, str) for tag in tags)
+        if not is_sound or len(set(tags)) < len(tags):
+            raise ModelFileError(f"the {name} of the model are not a list of different tags")
+    n_rows = model["n_rows"]
+    if isinstance(n_rows, bool) or not isinstance(n_rows, int) or n_rows < 1:
+        raise ModelFileError("the model's number of rows is not a whole number from 1")
+    return model
+
+
+def _complete_params(model: Mapping[str, Any]) -> dict[str, Any]:
+    if not isinstance(model["params"], dict):
+        raise ModelFileError("the model's hyperparameters are not an object")
+    try:
+        return check_params(model["kind"], model["params"])
+    except ParameterError as error:
+        raise ModelFileError(f"the model's kind or hyperparameters are not allowed: {error}") from error
 
 
 def _arrays(content: bytes) -> dict[str, np.ndarray[Any, Any]]:
@@ -131,46 +160,22 @@ def _array(name: str, dtype: str, shape: list[int], data: bytearray) -> np.ndarr
         raise ModelFileError(f"array {name!r} is of type {dtype}; {', '.join(_DTYPES)} are read", array=name)
     try:
         return np.frombuffer(data, _DTYPES[dtype]).reshape(shape)
-    except (
-        ValueError,
-        OverflowError,
-    ) as error:  # 65 dimensions; or [0, 2**64], which is empty and yet too large
+    except (ValueError, OverflowError) as error:  # 65 dimensions; [0, 2**64], which is empty and yet too large
         raise ModelFileError(f"array {name!r} claims an impossible shape", array=name) from error
 
 
-def _checksum(model: str, arrays: Mapping[str, np.ndarray[Any, Any]]) -> str:
-    digest = hashlib.sha256()
-    text = model.encode("utf-8", "surrogatepass")
-    digest.update(b"%d:" % len(text) + text)
+def _checksum(model: Mapping[str, Any], arrays: Mapping[str, np.ndarray[Any, Any]]) -> str:
+    """Return the sha256 of the description (without its checksum) and the arrays, both in a fixed order."""
+    digest = hashlib.sha256(_canonical(model).encode())
     for name in sorted(arrays):
         array = arrays[name]
-        digest.update(f"{name}:{array.dtype.str}:{array.shape}".encode("utf-8", "surrogatepass"))
+        digest.update(_canonical([name, array.dtype.str, array.shape]).encode())
         digest.update(array.data)
     return digest.hexdigest()
 
 
-def _description(text: str) -> dict[str, Any]:
-    """Return the model's description, every field of it checked and the hyperparameters complete."""
-    model = _json(text)
-    if model.get("format") != FORMAT or model.get("version") != VERSION:
-        given = {name: model.get(name) for name in ("format", "version")}
-        raise ModelFileError(f"the model file is of format and version {given}; {FORMAT} {VERSION} is read")
-    if model.keys() != _FIELDS:
-        raise ModelFileError(f"the model description has the fields {sorted(model)}, not {sorted(_FIELDS)}")
-    for name in ("inputs", "outputs"):
-        tags = model[name]
-        is_sound = isinstance(tags, list) and tags and all(isinstance(tag, str) for tag in tags)
-        if not is_sound or len(set(tags)) < len(tags):
-            raise ModelFileError(f"the {name} of the model are not a list of different tags")
-    n_rows = model["n_rows"]
-    if isinstance(n_rows, bool) or not isinstance(n_rows, int) or n_rows < 1:
-        raise ModelFileError("the model's number of rows is not a whole number from 1")
-    if not isinstance(model["params"], dict):
-        raise ModelFileError("the model's hyperparameters are not an object")
-    try:
-        return model | {"params": check_params(model["kind"], model["params"])}
-    except ParameterError as error:
-        raise ModelFileError(f"the model's hyperparameters are not allowed: {error}") from error
+def _canonical(values: Any) -> str:
+    return json.dumps(values, sort_keys=True, separators=(",", ":"))
 
 
 def _summaries(arrays: Mapping[str, np.ndarray[Any, Any]], d: int, m: int) -> dict[str, Any]:
@@ -180,16 +185,14 @@ def _summaries(arrays: Mapping[str, np.ndarray[Any, Any]], d: int, m: int) -> di
     ranges = np.concatenate([found["input_ranges"], found["output_ranges"]])
     sds = np.concatenate([found["input_sd"], found["output_sd"]])
     if (ranges[:, 0] > ranges[:, 1]).any() or (sds < 0).any():
-        raise ModelFileError(
-            "a range of the model ends before it begins, or a standard deviation is negative"
-        )
+        raise ModelFileError("a range of the model ends before it begins, or a standard deviation is negative")
     return found
 
 
 def _json(text: str) -> dict[str, Any]:
     try:
         found = json.loads(text, parse_constant=_no_constant)
-    except (ValueError, RecursionError) as error:  # RecursionError: brackets within brackets
+    except ValueError as error:
         raise ModelFileError(f"the model file is damaged: {type(error).__name__} in its JSON") from error
     if not isinstance(found, dict):
         raise ModelFileError("the model file is damaged: its JSON is not an object")

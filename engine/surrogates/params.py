@@ -42,9 +42,7 @@ class ForestParams:
     n_trees: int = _bounded(100, 1, 2000, "Number of trees.")
     max_depth: int | None = _bounded(None, 1, MAX_DEPTH, f"Most splits from root to leaf; null: {MAX_DEPTH}.")
     min_rows_leaf: int = _bounded(2, 1, 1_000_000, "Fewest rows in a leaf; more rows give a smoother model.")
-    max_features: float = _bounded(
-        1.0, 0.0, 1.0, "Share of the inputs that is tried at each split.", is_open=True
-    )
+    max_features: float = _bounded(1.0, 0.0, 1.0, "Share of the inputs that is tried at each split.", is_open=True)
 
 
 @dataclass(frozen=True)
@@ -52,9 +50,7 @@ class BoostingParams:
     """Shallow trees grown one after the other, each on the errors of those before; one booster per output."""
 
     n_iterations: int = _bounded(100, 1, 2000, "Number of trees per output.")
-    learning_rate: float = _bounded(
-        0.1, 0.0, 1.0, "Share of each tree's correction that is used.", is_open=True
-    )
+    learning_rate: float = _bounded(0.1, 0.0, 1.0, "Share of each tree's correction that is used.", is_open=True)
     max_leaves: int = _bounded(31, 2, 1024, "Most leaves of a tree.")
     max_depth: int | None = _bounded(None, 1, MAX_DEPTH, f"Most splits from root to leaf; null: {MAX_DEPTH}.")
     min_rows_leaf: int = _bounded(10, 1, 1_000_000, "Fewest rows in a leaf; more rows give a smoother model.")
@@ -121,9 +117,7 @@ def _may_be_null(f: Field[Any]) -> bool:
 def _allowed(f: Field[Any]) -> str:
     bounds = f.metadata
     what = "a number" if f.type is float else "a whole number"
-    low, high = (
-        f"{bounds[end]:g}" if f.type is float else str(bounds[end]) for end in ("minimum", "maximum")
-    )
+    low, high = (f"{bounds[end]:g}" if f.type is float else str(bounds[end]) for end in ("minimum", "maximum"))
     between = f"above {low} and up to {high}" if bounds["is_open"] else f"from {low} to {high}"
     return f"{what} {between}" + (" or null" if _may_be_null(f) else "")
 

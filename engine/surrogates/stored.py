@@ -44,15 +44,12 @@ def _check(name: str, array: np.ndarray[Any, Any], spec: ArraySpec) -> None:
         wanted = np.dtype(spec.dtype).name
         raise ModelFileError(f"array {name!r} holds {array.dtype.name} but {wanted} is needed", array=name)
     fits = array.ndim == len(spec.shape) and all(
-        length >= 1 if want == -1 else length == want
-        for length, want in zip(array.shape, spec.shape, strict=True)
+        length >= 1 if want == -1 else length == want for length, want in zip(array.shape, spec.shape, strict=True)
     )
     if not fits:
         raise ModelFileError(f"array {name!r} has shape {array.shape} but {spec.shape} is needed", array=name)
     if array.dtype == np.float64:
         if not (np.abs(array) <= LARGEST_STORED).all():  # NaN fails the comparison too
-            raise ModelFileError(
-                f"array {name!r} holds a number that is not finite or beyond 1e100", array=name
-            )
+            raise ModelFileError(f"array {name!r} holds a number that is not finite or beyond 1e100", array=name)
         if spec.positive and not (array > 0).all():
             raise ModelFileError(f"array {name!r} holds a number that is not positive", array=name)

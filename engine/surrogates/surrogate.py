@@ -157,9 +157,7 @@ def _distinct(name: str, tags: Sequence[str]) -> tuple[str, ...]:
         raise TrainingError(f"{name} is empty; at least one tag is needed", argument=name)
     twice = sorted(tag for tag, times in Counter(tags).items() if times > 1)
     if twice:
-        raise TrainingError(
-            f"{name} holds {', '.join(map(repr, twice))} more than once", argument=name, tags=twice
-        )
+        raise TrainingError(f"{name} holds {', '.join(map(repr, twice))} more than once", argument=name, tags=twice)
     return tuple(tags)
 
 

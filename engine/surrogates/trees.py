@@ -108,9 +108,7 @@ class TreeEnsemble:
         return {name: getattr(self, name) for name in names}
 
     @classmethod
-    def from_arrays(
-        cls, arrays: Mapping[str, np.ndarray[Any, Any]], n_inputs: int, n_outputs: int
-    ) -> "TreeEnsemble":
+    def from_arrays(cls, arrays: Mapping[str, np.ndarray[Any, Any]], n_inputs: int, n_outputs: int) -> "TreeEnsemble":
         """Return the ensemble of stored arrays.
 
         Raises:
@@ -164,9 +162,7 @@ class _Walk:
 
 def _check_trees(trees: TreeEnsemble, n_inputs: int) -> None:
     n_nodes, root = len(trees.feature), trees.root.astype(np.int64)
-    _require(
-        root[0] == 0 and (np.diff(root) > 0).all() and root[-1] < n_nodes, "tree starts do not ascend from 0"
-    )
+    _require(root[0] == 0 and (np.diff(root) > 0).all() and root[-1] < n_nodes, "tree starts do not ascend from 0")
 
     is_leaf = trees.feature == LEAF
     here = np.arange(n_nodes)
