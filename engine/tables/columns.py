@@ -228,7 +228,7 @@ def _column_notes(columns: Mapping[str, _Column], reading: Reading) -> list[Note
     if bad:
         counts = {tag: sum(words.values()) for tag, words in bad.items()}
         shown = _listed([f"{tag} ({', '.join(bad[tag])}: {count})" for tag, count in counts.items()])
-        message = f"{sum(counts.values())} cells hold words that stand for a missing value: {shown}"
+        message = f"words that stand for a missing value, in {sum(counts.values())} cells: {shown}"
         notes.append(Note("bad_values", message, {"tags": bad}))
     odd = {tag: dict(list(column.odd.items())[:_MAX_SHOWN]) for tag, column in columns.items() if column.odd}
     if odd:

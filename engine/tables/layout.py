@@ -102,7 +102,7 @@ def find_layout(rows: Sequence[Row], reading: Reading) -> Layout:
     """
     rows = [row for row in rows if row.filled]
     if not rows:
-        raise EmptyTable("the table has no row with anything in it")
+        raise EmptyTable("the table has nothing in it, or begins far below its first row")
     bad_words = {word.lower() for word in (BAD_VALUES if reading.bad_values is None else reading.bad_values)}
     at = _find_header(rows, reading, bad_words)
     header, below = rows[at], rows[at + 1 :]

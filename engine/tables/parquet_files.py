@@ -63,8 +63,7 @@ def read_rows(
     """
     frame = pl.scan_parquet(path)
     if columns is not None:
-        check_tags(columns, frame.collect_schema().names())
-        frame = frame.select(columns)
+        frame = _select(frame, columns)
     page = frame.slice(offset, limit).collect()
     plain = [
         column.dt.epoch("ms") if column.dtype == pl.Datetime else _without_nan(column) for column in page.get_columns()
@@ -83,12 +82,11 @@ def columns_to_numpy(source: pl.DataFrame | Path, tags: Sequence[str]) -> dict[s
     """
     lazy = source.lazy() if isinstance(source, pl.DataFrame) else pl.scan_parquet(source)
     schema = lazy.collect_schema()
-    check_tags(tags, schema.names())
+    lazy = _select(lazy, list(dict.fromkeys(tags)))
     for tag in tags:
         if schema[tag] == pl.String:
             raise WrongTagType(f"{tag!r} holds text, but numbers are needed", tag=tag, type="text")
-    frame = lazy.select(dict.fromkeys(tags)).collect()
-    return {tag: _as_floats(frame[tag]) for tag in dict.fromkeys(tags)}
+    return {column.name: _as_floats(column) for column in lazy.collect().get_columns()}
 
 
 def complete_rows(columns: Mapping[str, NDArray[np.float64]]) -> NDArray[np.int64]:
@@ -97,22 +95,19 @@ def complete_rows(columns: Mapping[str, NDArray[np.float64]]) -> NDArray[np.int6
     return np.flatnonzero(complete).astype(np.int64)
 
 
-def check_tags(tags: Sequence[str], known: Sequence[str]) -> None:
-    """See that every tag is known.
-
-    Raises:
-        UnknownTag: names the first that is not.
-    """
-    for tag in tags:
-        if tag not in known:
-            shown = ", ".join(known[:10]) + (", ..." if len(known) > 10 else "")
-            raise UnknownTag(f"the table has no tag {tag!r}; it has {shown}", tag=tag)
-
-
 def type_name(kind: pl.DataType) -> str:
     """Return what a tag of this type is called: real, integer, text, time or boolean."""
     names = {pl.Float64: "real", pl.Int64: "integer", pl.String: "text", pl.Boolean: "boolean"}
     return "time" if kind == pl.Datetime else next(name for known, name in names.items() if kind == known)
+
+
+def _select(frame: pl.LazyFrame, tags: Sequence[str]) -> pl.LazyFrame:
+    names = frame.collect_schema().names()
+    for tag in tags:
+        if tag not in names:
+            shown = ", ".join(names[:10]) + (", ..." if len(names) > 10 else "")
+            raise UnknownTag(f"the table has no tag {tag!r}; it has {shown}", tag=tag)
+    return frame.select(pl.nth([names.index(tag) for tag in tags]))  # Polars takes a name such as "*" for a pattern
 
 
 def _as_floats(values: pl.Series) -> NDArray[np.float64]:

@@ -68,7 +68,7 @@ class Reading:
         encoding: one of ENCODINGS (CSV).
         delimiter: one character (CSV).
         decimal: "." or ",", for numbers that are written as text.
-        header_row: the line (CSV) or the row of the used range (XLSX) with the names of the columns, from 1.
+        header_row: the line (CSV) or the row of the sheet (XLSX) with the names of the columns, from 1.
         unit_row: whether the row under the header holds units.
         bad_values: words that mean a missing value in a column of numbers or times; None means BAD_VALUES.
         time_zone: IANA name of the zone of time stamps that name none. Skipped hours count on from the hour

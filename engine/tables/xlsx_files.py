@@ -26,7 +26,7 @@ def read_xlsx(path: Path, reading: Reading) -> RawTable:
     """Read a sheet of a workbook: the one that is named, or the first that holds anything.
 
     Raises:
-        TableError: a subclass says what is wrong and in which row, counted in the used range of the sheet.
+        TableError: a subclass says what is wrong and in which row of the sheet.
     """
     if path.stat().st_size == 0:
         raise EmptyTable("the file is empty: it has 0 bytes")
@@ -37,9 +37,10 @@ def read_xlsx(path: Path, reading: Reading) -> RawTable:
     layout = find_layout([Row(at, at, cells) for at, cells in enumerate(head, start=1)], reading)
     with refusing(f"sheet {sheet!r}"):
         columns = _read_columns(workbook, sheet, layout.data_line - 1)
-    if len(columns) != len(layout.headings):
-        raise EmptyTable(f"sheet {sheet!r} has a header in row {layout.header_row}, but no rows under it", sheet=sheet)
     columns, n_blank = _without_blank_rows(columns)
+    if len(columns) != len(layout.headings) or not len(columns[0]):  # without rows, the reader sees no columns
+        message = f"sheet {sheet!r} has a header in row {layout.header_row}, but no rows under it"
+        raise EmptyTable(message, sheet=sheet)
     notes = layout.notes(reading)
     if reading.sheet is None and len(workbook.sheet_names) > 1:
         others = [name for name in workbook.sheet_names if name != sheet]
@@ -62,7 +63,7 @@ def _find_sheet(workbook: fastexcel.ExcelReader, wanted: str | None) -> tuple[st
         raise InvalidReading(f"there is no sheet {wanted!r}; there are {names}", option="sheet")
     for name in [wanted] if wanted is not None else workbook.sheet_names:
         with refusing(f"sheet {name!r}"):
-            sheet = workbook.load_sheet(name, header_row=None, n_rows=HEAD_ROWS, dtypes="string")
+            sheet = workbook.load_sheet(name, header_row=None, skip_rows=0, n_rows=HEAD_ROWS, dtypes="string")
             head = sheet.to_polars()
         if head.height:
             return name, [[cell or "" for cell in row] for row in head.rows()]
