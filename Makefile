@@ -4,6 +4,7 @@
 PYTHON ?= python3
 VENV := .venv/bin/python
 PORT ?=
+SERVICE_TESTS := $(wildcard tests/services tests/api tests/tasks tests/sockets tests/migrations)
 unexport PYTHONPATH
 .DEFAULT_GOAL := help
 .PHONY: help demo run test check test-services bench lock
