@@ -65,7 +65,8 @@ def _describe_numbers(present: pl.Series, is_time: bool) -> dict[str, Any]:
 
 def _histogram(numbers: NDArray[np.float64]) -> dict[str, list[float]] | None:
     try:
-        counts, edges = np.histogram(numbers, bins=BINS)
+        with np.errstate(over="ignore", invalid="ignore"):
+            counts, edges = np.histogram(numbers, bins=BINS)
     except ValueError:  # the range overflows, or is too narrow for so many bars
         return None
     return {"edges": edges.tolist(), "counts": counts.tolist()}

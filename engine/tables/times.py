@@ -19,7 +19,7 @@ _YEARS = (1900, 2200)  # a stamp outside was read with the wrong format
 _GAP = "3h"  # longer than any gap of a clock change, shorter than the time to another one
 
 _STAMP = re.compile(
-    r"(?P<date>(?P<a>\d{1,4})(?P<sep>[-/.])(?P<b>\d{1,2}|[A-Za-z]{3,9})(?P=sep)(?P<c>\d{2,4})"
+    r"(?P<date>(?P<a>\d{1,4})(?P<sep>[-/.])(?P<b>\d{1,2}|[A-Za-z]{3,9})(?P=sep)(?P<c>\d{1,4})"
     r"|\d{4}年\d{1,2}月\d{1,2}日)"
     r"(?:(?P<gap>T| +)(?P<clock>\d{1,2}:\d{2}(?P<seconds>:\d{2})?(?:\.\d+)?)(?P<half> ?[AaPp][Mm])?)?"
     r"(?P<zone> ?(?:Z|UTC|[+-]\d{2}:?\d{2}))?"
@@ -141,6 +141,8 @@ def _dates(match: re.Match[str]) -> list[str]:
     sep, month = match["sep"], "%b" if match["b"].isalpha() else "%m"
     if len(match["a"]) == 4:
         return [f"%Y{sep}{month}{sep}%d"]
+    if len(match["c"]) not in (2, 4):
+        return []  # such as 1.2.3
     year = "%Y" if len(match["c"]) == 4 else "%y"
     day_first, month_first = f"%d{sep}{month}{sep}{year}", f"%m{sep}%d{sep}{year}"
     if month == "%b":
