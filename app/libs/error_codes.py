@@ -60,7 +60,7 @@ class ErrorCode(Enum):
     )
     DATASET_NAME_TAKEN = ("dataset.name_taken", 409, "The project has a data set of this name already.")
     DATASET_IN_USE = ("dataset.in_use", 409, "Something still uses this data set.")
-    FILE_MISSING = ("dataset.file_missing", 422, "The upload holds no file.")
+    DATASET_LAST_VERSION = ("dataset.last_version", 409, "A data set needs a version.")
 
     # processes and modules
     PROCESS_NOT_FOUND = ("process.not_found", 404, "There is no such process.")
@@ -70,15 +70,19 @@ class ErrorCode(Enum):
     MODULE_NAME_TAKEN = ("module.name_taken", 409, "The process has a module of this name already.")
     MODULE_IN_USE = ("module.in_use", 409, "Something still uses this module.")
     MODULE_TAG_UNKNOWN = ("module.tag_unknown", 422, "The data set has no such tag.")
+    MODULE_TAG_NOT_NUMERIC = ("module.tag_not_numeric", 422, "A module takes and gives numbers only.")
 
     # models
     MODEL_NOT_FOUND = ("model.not_found", 404, "There is no such model.")
     MODEL_NOT_TRAINED = ("model.not_trained", 409, "This model has not finished training.")
+    MODEL_OUTDATED = ("model.outdated", 409, "The module has other inputs or outputs than this model.")
+    VALIDATION_UNFIT = ("model.validation_unfit", 422, "This validation is not possible on this data set.")
     MODEL_IN_USE = ("model.in_use", 409, "Something still uses this model.")
     MODEL_DAMAGED = ("model.damaged", 409, "The stored file of this model is not what was stored.")
     ROWS_INVALID = ("model.rows_invalid", 422, "These rows cannot be given to the model.")
 
     # optimizations
+    MODULE_WITHOUT_MODEL = ("module.without_model", 409, "No model of this module is in production.")
     OPTIMIZATION_NOT_FOUND = ("optimization.not_found", 404, "There is no such optimization.")
     OPTIMIZATION_RUNNING = ("optimization.running", 409, "This optimization is still at work.")
 

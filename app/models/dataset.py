@@ -26,6 +26,16 @@ class Dataset(InProject, Created, db.Model):
         back_populates="dataset", order_by="DatasetVersion.number", cascade="all, delete-orphan"
     )
 
+    @property
+    def newest_version(self) -> "DatasetVersion":
+        """The version with the highest number."""
+        return self.versions[-1]
+
+    @property
+    def n_versions(self) -> int:
+        """How many versions there are now."""
+        return len(self.versions)
+
 
 class DatasetVersion(Created, db.Model):
     """One table as it was uploaded and as it was read. Never changed after it was made."""

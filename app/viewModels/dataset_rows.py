@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from app.extensions import object_store
 from app.models import DatasetVersion
-from engine.tables.parquet_files import columns_to_numpy, read_rows
+from engine.tables import columns_to_numpy, read_rows
 
 
 def columns(version: DatasetVersion, tags: Sequence[str]) -> dict[str, NDArray[np.float64]]:
