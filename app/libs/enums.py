@@ -64,3 +64,21 @@ class EventType(StrEnum):
     METRIC = "metric"
     LOG = "log"
     RESULT = "result"
+
+
+class OptimizationState(StrEnum):
+    """What has become of an optimization, told by its task and, after that is gone, by its result."""
+
+    RUNNING = "running"
+    DONE = "done"
+    FAILED = "failed"
+    CANCELLED = "cancelled"
+
+
+class ModelState(StrEnum):
+    """What has become of a model, told by its training."""
+
+    TRAINING = "training"
+    READY = "ready"
+    FAILED = "failed"
+    CANCELLED = "cancelled"

@@ -2,10 +2,12 @@
 
 from uuid import UUID
 
-from sqlalchemy import JSON, BigInteger, ForeignKey, String, UniqueConstraint
+from sqlalchemy import JSON, BigInteger, ColumnElement, ForeignKey, String, UniqueConstraint, case, select
+from sqlalchemy.ext.hybrid import hybrid_property
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from app.extensions import db
+from app.libs.enums import ModelState, TaskState
 from app.libs.error_codes import ErrorCode
 from app.models.columns import Created, Id, InProject, Json, JsonList, Key, Name, Word
 from app.models.dataset import DatasetVersion
@@ -46,3 +48,34 @@ class Model(InProject, Created, db.Model):
     module: Mapped[Module] = relationship(foreign_keys=module_id)
     dataset_version: Mapped[DatasetVersion] = relationship()
     task: Mapped[Task | None] = relationship()
+
+    @property
+    def is_production(self) -> bool:
+        """Whether its module uses this model."""
+        return self.module.production_model_id == self.id
+
+    @hybrid_property
+    def state(self) -> ModelState:
+        """What has become of it: trained once there are metrics, otherwise as its training ended."""
+        if self.metrics is not None:
+            return ModelState.READY
+        task_state = self.task.state if self.task else TaskState.FAILED  # ended tasks are cleaned away some day
+        return _UNTRAINED.get(task_state, ModelState.TRAINING)
+
+    @state.inplace.expression
+    @classmethod
+    def _state_in_sql(cls) -> ColumnElement[str]:
+        task_state = select(Task.state).where(Task.id == cls.task_id).scalar_subquery()
+        return case(
+            (cls.metrics.is_not(None), ModelState.READY),
+            (cls.task_id.is_(None), ModelState.FAILED),
+            *((task_state == ended, state) for ended, state in _UNTRAINED.items()),
+            else_=ModelState.TRAINING,
+        )
+
+
+_UNTRAINED = {
+    TaskState.FAILED: ModelState.FAILED,
+    TaskState.CANCELLED: ModelState.CANCELLED,
+    TaskState.SUCCEEDED: ModelState.FAILED,  # cannot be: success and metrics are one transaction
+}

@@ -50,3 +50,4 @@ class Module(InProject, Created, db.Model):
     production_model: Mapped["Model | None"] = relationship(  # noqa: F821 (models.model imports this file)
         foreign_keys=production_model_id, post_update=True
     )
+    unset_production_model = None  # not stored: the model that a change has just taken out of production

@@ -1,0 +1,46 @@
+"""What a module takes and gives, held against a table and against a model."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from app.libs.error_codes import ErrorCode
+from app.libs.errors import AppError
+from app.models import DatasetVersion, Model, Module
+
+NUMERIC = {"real", "integer"}
+
+
+def names(inputs: Sequence[dict[str, Any]]) -> list[str]:
+    """Return the tags of a module's inputs."""
+    return [given["tag"] for given in inputs]
+
+
+def types(version: DatasetVersion) -> dict[str, str]:
+    """Return the type of every tag of a table."""
+    return {tag["name"]: tag["type"] for tag in version.tags}
+
+
+def check(inputs: Sequence[dict[str, Any]], outputs: Sequence[str], version: DatasetVersion) -> None:
+    """Refuse inputs and outputs that the table cannot give.
+
+    Raises:
+        AppError: MODULE_TAG_UNKNOWN, MODULE_TAG_NOT_NUMERIC; details hold all such tags.
+    """
+    tags, present = [*names(inputs), *outputs], types(version)
+    table = f"version {version.number} of the data set {version.dataset.name!r}"
+    if unknown := [tag for tag in tags if tag not in present]:
+        raise AppError(ErrorCode.MODULE_TAG_UNKNOWN, f"There is no {_listed(unknown)} in {table}.", tags=unknown)
+    if others := [tag for tag in tags if present[tag] not in NUMERIC]:
+        held = {tag: present[tag] for tag in others}
+        detail = f"In {table}, {_listed(others)} {'does' if len(others) == 1 else 'do'} not hold numbers."
+        raise AppError(ErrorCode.MODULE_TAG_NOT_NUMERIC, detail, types=held)
+
+
+def fits(model: Model, module: Module) -> bool:
+    """Whether the model takes and gives what the module does now, in whatever order."""
+    return set(names(model.inputs)) == set(names(module.inputs)) and set(model.outputs) == set(module.outputs)
+
+
+def _listed(tags: Sequence[str]) -> str:
+    quoted = [repr(tag) for tag in tags[:8]]
+    return ", ".join(quoted) + (f" and {len(tags) - 8} more" if len(tags) > 8 else "")

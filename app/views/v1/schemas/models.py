@@ -1,0 +1,161 @@
+"""Models as they come in and go out."""
+
+from marshmallow import Schema, fields, validate
+
+from app.libs.enums import ModelState
+from app.viewModels.models import PARAMS_OF_KIND
+from app.viewModels.predictions import MOST_ROWS
+from app.views.v1.schemas.common import Input, Moment, name_field, page_out, page_query
+from app.views.v1.schemas.modules import ModuleInputOut
+
+KINDS = validate.OneOf(list(PARAMS_OF_KIND))
+SCHEMES = validate.OneOf(["random", "group", "time"])
+LARGEST_SEED = 2**32 - 1
+PARAMS = {
+    "description": "Hyperparameters of the kind. Those left out take their defaults.",
+    "anyOf": [
+        {**schema, "description": f"For the kind `{kind}`. {schema['description']}"}
+        for kind, schema in PARAMS_OF_KIND.items()
+    ],
+}
+
+
+class ValidationIn(Input):
+    scheme = fields.String(
+        validate=SCHEMES,
+        metadata={
+            "description": "How rows are held out: one by one at random, whole groups, or blocks of time. "
+            "Default: group if one is given, else time if the table has a time tag, else random."
+        },
+    )
+    n_folds = fields.Integer(strict=True, validate=validate.Range(2, 100), metadata={"default": 5})
+    group = name_field(metadata={"description": "The tag whose values are the groups, such as a derived day."})
+
+
+class ModelIn(Input):
+    name = name_field(metadata={"description": "Default: the kind and the number."})
+    kind = fields.String(required=True, validate=KINDS)
+    params = fields.Dict(keys=fields.String(), metadata=PARAMS)
+    validation = fields.Nested(ValidationIn)
+    seed = fields.Integer(strict=True, load_default=0, validate=validate.Range(0, LARGEST_SEED))
+    dataset_version = fields.Integer(
+        strict=True,
+        validate=validate.Range(1),
+        metadata={"description": "Number of the data set's version. Default: the newest."},
+    )
+
+
+class ModelChangeIn(Input):
+    name = name_field(required=True)
+
+
+class ModelQuery(page_query("created_at", "name", "number", "kind", sort="-created_at")):
+    kind = fields.String(load_default=None, validate=KINDS)
+    state = fields.Enum(ModelState, by_value=True, load_default=None)
+
+
+class AnyModelQuery(ModelQuery):
+    project_id = fields.UUID(load_default=None)
+    module_id = fields.UUID(load_default=None)
+
+
+class ValidationOut(Schema):
+    scheme = fields.String(required=True, validate=SCHEMES)
+    n_folds = fields.Integer(required=True)
+    group = fields.String(required=True, allow_none=True)
+
+
+class ScoreOut(Schema):
+    r2 = fields.Float(
+        required=True,
+        allow_none=True,
+        metadata={"description": "1 is perfect, 0 no better than the mean. null where the output never changes."},
+    )
+    rmse = fields.Float(required=True, metadata={"description": "Root of the mean squared error, unit of the output."})
+    mae = fields.Float(required=True, metadata={"description": "Mean absolute error, unit of the output."})
+
+
+def scores_field() -> fields.Dict:
+    """Return a field for the score of every output."""
+    return fields.Dict(keys=fields.String(), values=fields.Nested(ScoreOut), required=True)
+
+
+class FoldOut(Schema):
+    n_train = fields.Integer(required=True)
+    n_test = fields.Integer(required=True)
+    scores = scores_field()
+
+
+class MetricsOut(Schema):
+    """What held-out predictions are worth, with the way in which rows were held out."""
+
+    validation = fields.Nested(ValidationOut, required=True)
+    scores = scores_field()
+    per_fold = fields.List(fields.Nested(FoldOut), required=True)
+    n_rows = fields.Integer(required=True, metadata={"description": "Complete rows, from which the model learned."})
+    n_rows_validated = fields.Integer(required=True, metadata={"description": "Those that were held out once."})
+    n_rows_dropped = fields.Integer(required=True, metadata={"description": "Rows of the table that lack a value."})
+
+
+class ModelOut(Schema):
+    id = fields.UUID(required=True)
+    project_id = fields.UUID(required=True)
+    module_id = fields.UUID(required=True)
+    number = fields.Integer(required=True, metadata={"description": "1, 2, 3, ... in the module."})
+    name = fields.String(required=True)
+    state = fields.Enum(ModelState, by_value=True, required=True)
+    is_production = fields.Boolean(required=True)
+    kind = fields.String(required=True, validate=KINDS)
+    params = fields.Dict(required=True, metadata=PARAMS)
+    validation = fields.Nested(ValidationOut, required=True)
+    seed = fields.Integer(required=True)
+    dataset_id = fields.UUID(required=True, attribute="dataset_version.dataset_id")
+    dataset_version = fields.Integer(required=True, attribute="dataset_version.number")
+    inputs = fields.List(
+        fields.Nested(ModuleInputOut), required=True, metadata={"description": "The module's, as they were then."}
+    )
+    outputs = fields.List(fields.String(), required=True)
+    task_id = fields.UUID(required=True, allow_none=True)
+    created_at = Moment(required=True)
+    created_by = fields.UUID(required=True)
+    metrics = fields.Nested(MetricsOut, required=True, allow_none=True, metadata={"description": "Once it is ready."})
+    ranges = fields.Dict(
+        keys=fields.String(),
+        values=fields.List(fields.Float()),
+        required=True,
+        allow_none=True,
+        metadata={"description": "Lowest and highest value of every tag in the rows it learned from."},
+    )
+    n_rows = fields.Integer(required=True, allow_none=True)
+    seconds = fields.Float(required=True, allow_none=True, metadata={"description": "Time that training took."})
+    sha256 = fields.String(
+        required=True, allow_none=True, attribute="artifact_sha256", metadata={"description": "Of the stored file."}
+    )
+
+
+class PredictIn(Input):
+    rows = fields.List(
+        fields.Dict(keys=fields.String(), values=fields.Raw(metadata={"type": "number"})),
+        required=True,
+        validate=validate.Length(1, MOST_ROWS),
+        metadata={"description": "A number for each input of the model, by tag."},
+    )
+
+
+class OutOfRangeOut(Schema):
+    tag = fields.String(required=True)
+    value = fields.Float(required=True)
+    lower = fields.Float(required=True)
+    upper = fields.Float(required=True)
+
+
+class PredictionsOut(Schema):
+    predictions = fields.List(fields.Dict(keys=fields.String(), values=fields.Float()), required=True)
+    out_of_range = fields.List(
+        fields.List(fields.Nested(OutOfRangeOut)),
+        required=True,
+        metadata={"description": "For each row, the inputs outside of what the model was trained on."},
+    )
+
+
+ModelPage = page_out(ModelOut)
