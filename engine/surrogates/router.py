@@ -1,7 +1,8 @@
-"""The choice between the two ways to find the leaves of a tree ensemble: at once, or fast after a pause.
+"""The choice between the two ways to find the leaves of a tree ensemble: at once, or faster after a pause.
 
-NumPy starts at once. onnxruntime is several times faster but must first be imported and compile the trees,
-about a second for a hundred trees. Both give the same leaves, so the choice is one of time alone.
+NumPy starts at once. onnxruntime is two to six times faster on up to a few hundred rows, but must first be
+imported and compile the trees: half a second for a hundred usual ones. Both give the same leaves, so the choice
+is one of time alone.
 """
 
 from collections.abc import Callable
@@ -15,8 +16,8 @@ from engine.surrogates.arrays import Floats
 if TYPE_CHECKING:
     from engine.surrogates.trees import TreeEnsemble
 
-# The price of compiling, in walks (one row through one tree: 0.3 microseconds on NumPy): half a second to
-# import onnxruntime, and 2 microseconds for each node.
+# The price of compiling, in walks (one row through one tree, which NumPy does 0.3 microseconds slower): half a
+# second to import onnxruntime on a busy machine, and 2 microseconds for each node.
 IMPORT_PRICE = 1_500_000
 NODE_PRICE = 6
 
