@@ -47,7 +47,7 @@ def create_celery_app(flask_app: Flask) -> Celery:
 db = SQLAlchemy(
     model_class=Base,
     session_options={"expire_on_commit": False},
-    engine_options={"json_serializer": partial(json.dumps, allow_nan=False), "pool_pre_ping": True},
+    engine_options={"json_serializer": partial(json.dumps, allow_nan=False)},
 )
 migrate = Migrate(compare_type=True, render_as_batch=True)
 login_manager = LoginManager()

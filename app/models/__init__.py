@@ -37,6 +37,8 @@ def init_app(app: Flask) -> None:
     settings: Settings = app.config["SETTINGS"]
     settings.instance_dir.mkdir(parents=True, exist_ok=True)
     app.config["SQLALCHEMY_DATABASE_URI"] = settings.database
+    # a server may have been restarted since a connection was made; a file was not
+    app.config["SQLALCHEMY_ENGINE_OPTIONS"] = {"pool_pre_ping": not settings.database.startswith("sqlite")}
     db.init_app(app)
     migrate.init_app(app, db, directory=str(Path(app.root_path).parent / "migrations"))
     with app.app_context():

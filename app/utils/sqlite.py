@@ -56,10 +56,11 @@ def _on_connect(connection: Any, _record: Any) -> None:
 
 
 def _on_begin(connection: Connection) -> None:
-    connection.exec_driver_sql("BEGIN" if _is_only_reading() else "BEGIN IMMEDIATE")
+    connection.exec_driver_sql("BEGIN" if is_only_reading() else "BEGIN IMMEDIATE")
 
 
-def _is_only_reading() -> bool:
+def is_only_reading() -> bool:
+    """Whether a transaction that begins here is known to only read."""
     stated = _only_reads.get()
     if stated is not None:
         return stated

@@ -1,9 +1,10 @@
 """Who may see and do what in a project. Every function on a project's things starts here."""
 
+from functools import cache
 from typing import TypeVar
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Select, select, true
+from sqlalchemy import ColumnElement, Select, Uuid, bindparam, select, true
 from sqlalchemy.orm import aliased
 
 from app.extensions import db
@@ -24,15 +25,7 @@ def visible(model: type[Row], row_id: UUID, *, to: Actor, needs: Scope) -> Row:
         AppError: the model's NOT_FOUND (no such row, or the actor may not see its project), SCOPE_MISSING (may see
             it, may not do this), PROJECT_ARCHIVED (it can only be read).
     """
-    project_id = _project_id(model)
-    of_project = aliased(Project)  # the row itself may be a project
-    archived_at = select(of_project.archived_at).where(of_project.id == project_id)
-    role = select(Membership.role).where(Membership.project_id == project_id, Membership.user_id == to.id)
-    found = db.session.execute(
-        select(model, archived_at.correlate(model).scalar_subquery(), role.correlate(model).scalar_subquery()).where(
-            model.id == row_id
-        )
-    ).one_or_none()
+    found = db.session.execute(_row_and_rights(model), {"row_id": row_id, "actor_id": to.id}).one_or_none()
     if found is None:
         raise AppError(model.not_found, id=str(row_id))
     row, archived, member = found
@@ -53,6 +46,20 @@ def require(scope: Scope, *, of: Actor) -> None:
     """
     if not of.may(scope):
         raise AppError(ErrorCode.SCOPE_MISSING, f"The role {of.role} does not have {scope}.", scope=scope)
+
+
+@cache
+def _row_and_rights(model: type) -> Select:
+    """The row, when its project was archived, and the actor's role there. Built once: building costs more than running."""
+    project_id = _project_id(model)
+    of_project = aliased(Project)  # the row itself may be a project
+    archived_at = select(of_project.archived_at).where(of_project.id == project_id)
+    role = select(Membership.role).where(
+        Membership.project_id == project_id, Membership.user_id == bindparam("actor_id", type_=Uuid())
+    )
+    return select(model, archived_at.correlate(model).scalar_subquery(), role.correlate(model).scalar_subquery()).where(
+        model.id == bindparam("row_id", type_=Uuid())
+    )
 
 
 def _check(

@@ -11,7 +11,7 @@ from uuid import UUID
 
 from flask import current_app
 from flask_jwt_extended import create_access_token, create_refresh_token
-from sqlalchemy import select, update
+from sqlalchemy import bindparam, select, update
 
 from app.extensions import db
 from app.libs.actor import Actor
@@ -26,6 +26,19 @@ from app.viewModels import users
 from app.viewModels.passwords import hash_password, is_password
 
 
+_SIGNED_IN = (
+    select(User.username, User.role)
+    .join(LoginSession, LoginSession.user_id == User.id)
+    .where(
+        User.id == bindparam("user_id"),
+        User.is_active,
+        LoginSession.id == bindparam("session_id"),
+        LoginSession.ended_at.is_(None),
+        LoginSession.expires_at > bindparam("now"),
+    )
+)
+
+
 @dataclass(frozen=True)
 class Tokens:
     """What a sign-in gives. ``expires_in`` is the access token's life in seconds."""
@@ -38,19 +51,11 @@ class Tokens:
 
 def actor_of(user_id: UUID, session_id: UUID) -> Actor | None:
     """Return the user behind an access token, or None when the session has ended or the user is deactivated."""
-    now = now_ms()
-    with sqlite.reading(), db.engine.connect() as connection:
-        row = connection.execute(
-            select(User.username, User.role)
-            .join(LoginSession, LoginSession.user_id == User.id)
-            .where(
-                User.id == user_id,
-                User.is_active,
-                LoginSession.id == session_id,
-                LoginSession.ended_at.is_(None),
-                LoginSession.expires_at > now,
-            )
-        ).one_or_none()
+    given = {"user_id": user_id, "session_id": session_id, "now": now_ms()}
+    with sqlite.reading():
+        row = db.session.execute(_SIGNED_IN, given).one_or_none()
+    if not sqlite.is_only_reading():
+        db.session.commit()  # what follows may be slow before it writes, or needs the write lock from its begin
     return row and Actor(id=user_id, username=row.username, role=Role(row.role), session_id=session_id)
 
 

@@ -3,9 +3,8 @@
 from typing import Any
 from uuid import UUID
 
-from flask_jwt_extended import decode_token
-from flask_jwt_extended.exceptions import JWTExtendedException
-from jwt.exceptions import ExpiredSignatureError, PyJWTError
+import jwt
+from flask import current_app
 
 from app.libs.actor import Actor
 from app.libs.error_codes import ErrorCode
@@ -38,10 +37,15 @@ def refresh(token: str) -> accounts.Tokens:
 
 def _claims(token: str, *, wanted: str) -> dict[str, Any]:
     try:
-        claims = decode_token(token)
-    except ExpiredSignatureError as error:
+        claims = jwt.decode(
+            token,
+            current_app.config["JWT_SECRET_KEY"],
+            algorithms=[current_app.config["JWT_ALGORITHM"]],
+            options={"require": ["exp", "sub", "sid", "type"]},
+        )
+    except jwt.ExpiredSignatureError as error:
         raise AppError(ErrorCode.TOKEN_EXPIRED) from error
-    except (PyJWTError, JWTExtendedException) as error:
+    except jwt.PyJWTError as error:
         raise AppError(ErrorCode.TOKEN_INVALID) from error
     if claims["type"] != wanted:
         raise AppError(ErrorCode.TOKEN_INVALID, f"This is not an {wanted} token.", given=claims["type"])

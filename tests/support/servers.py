@@ -7,7 +7,7 @@ import socket
 import subprocess
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -80,6 +80,7 @@ def serve(
     folder: Path,
     is_ready: Callable[[], bool],
     user: str | None = None,
+    env: Mapping[str, str] | None = None,
     stop_signal: signal.Signals = signal.SIGTERM,
 ) -> Iterator[subprocess.Popen[bytes]]:
     """Run a server in the folder until the block ends, then stop it.
@@ -87,6 +88,7 @@ def serve(
     Args:
         is_ready: tells whether it answers; asked again and again, only while the process lives.
         user: run as this user, which only root can ask for.
+        env: its environment; ours when not given.
 
     Raises:
         ServerFailed: it ended, or did not answer in time.
@@ -97,6 +99,7 @@ def serve(
         process = subprocess.Popen(
             _dying_with_us([str(part) for part in command]),
             cwd=folder,
+            env=env,
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=subprocess.STDOUT,

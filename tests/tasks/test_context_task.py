@@ -82,13 +82,13 @@ def test_what_the_work_wrote_vanishes_with_a_failure(submit):
         with claim.success():
             db.session.get(Project, task.project_id).name = "half done"
             db.session.flush()
-            raise AppError(ErrorCode.FILE_MISSING, "no file", wanted="a file")
+            raise AppError(ErrorCode.ROWS_INVALID, "no rows", wanted="a row")
 
     carry(fail_half_way)
 
     assert now(task).state == TaskState.FAILED
-    assert now(task).error["code"] == "dataset.file_missing"
-    assert now(task).error["details"] == {"wanted": "a file"}
+    assert now(task).error["code"] == "model.rows_invalid"
+    assert now(task).error["details"] == {"wanted": "a row"}
     assert db.session.get(Project, task.project_id, populate_existing=True).name == "Unit 3"
 
 
