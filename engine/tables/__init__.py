@@ -11,7 +11,7 @@ from engine.tables.parquet_files import (
 )
 from engine.tables.profiling import profile
 from engine.tables.read import read_table
-from engine.tables.reading import BAD_VALUES, ENCODINGS, Note, Reading, Table
+from engine.tables.reading import BAD_VALUES, ENCODINGS, Note, OnProgress, Reading, Table
 from engine.tables.sniffing import EXTENSIONS, HEAD_BYTES, FileFormat, sniff
 
 __all__ = [
@@ -22,6 +22,7 @@ __all__ = [
     "DerivedTag",
     "FileFormat",
     "Note",
+    "OnProgress",
     "Reading",
     "Table",
     "columns_to_numpy",

@@ -11,7 +11,7 @@ import polars as pl
 
 from engine.errors import EmptyTable, WrongTagType
 from engine.tables.layout import RawTable
-from engine.tables.reading import BAD_VALUES, Note, Reading, Table
+from engine.tables.reading import BAD_VALUES, Note, OnProgress, Reading, Table
 from engine.tables.times import LOCAL_TIME, UTC_TIME, Stamps, read_stamps, to_utc
 
 _COMMA_NUMBER = r"^\s*[+-]?\d*,\d+(?:[eE][+-]?\d+)?\s*$"
@@ -34,7 +34,7 @@ class _Column:
     stamps: Stamps | None = None
 
 
-def settle(raw: RawTable) -> Table:
+def settle(raw: RawTable, on_progress: OnProgress) -> Table:
     """Give every column its type and every tag its name.
 
     Raises:
@@ -55,6 +55,7 @@ def settle(raw: RawTable) -> Table:
         if preferred is None and column.stamps:
             preferred = column.stamps.time_format or None
         columns.append(column)
+        on_progress(len(columns) / len(raw.columns))
     tags = _named(raw.headings, columns, notes)
     kept = {tag: columns[index] for index, tag in tags.items()}
     notes += _column_notes(kept, reading)

@@ -19,7 +19,7 @@ from engine.errors import EmptyTable, TooLarge, UnreadableFile
 from engine.tables.encodings import check_encoding, guess_encoding
 from engine.tables.layout import HEAD_ROWS, Layout, RawTable, Row, find_layout, ragged_row
 from engine.tables.limits import MAX_CELLS
-from engine.tables.reading import Note, Reading
+from engine.tables.reading import Note, OnProgress, Reading
 
 DELIMITERS = ("\t", ";", "|", ",")
 """What is tried, the surest first: commas also stand in numbers and texts."""
@@ -30,7 +30,7 @@ _PIECE_CHARACTERS = 16 << 20
 _PIECE_CELLS = 1_000_000
 
 
-def read_csv(path: Path, reading: Reading) -> RawTable:
+def read_csv(path: Path, reading: Reading, on_progress: OnProgress) -> RawTable:
     """Read delimited text.
 
     Raises:
@@ -46,7 +46,7 @@ def read_csv(path: Path, reading: Reading) -> RawTable:
     lines = _head_lines(path, encoding)
     delimiter = reading.delimiter or guess_delimiter(lines)
     layout = find_layout(_head_rows(lines, delimiter), reading)
-    columns, n_blank = _read_columns(path, encoding, delimiter, layout)
+    columns, n_blank = _read_columns(path, encoding, delimiter, layout, on_progress)
     notes = _notes(reading, encoding, delimiter) + layout.notes(reading)
     if n_blank:
         notes.append(Note("blank_rows", f"{n_blank} rows without any value were left out", {"rows": n_blank}))
@@ -121,10 +121,12 @@ def _lenient_rows(lines: Sequence[str], delimiter: str) -> Iterator[list[str]]:
 # All of it
 
 
-def _read_columns(path: Path, encoding: str, delimiter: str, layout: Layout) -> tuple[list[pl.Series], int]:
+def _read_columns(
+    path: Path, encoding: str, delimiter: str, layout: Layout, on_progress: OnProgress
+) -> tuple[list[pl.Series], int]:
     """Return the columns as text, null where blank, and the number of rows that were left out as blank."""
     pieces, n_rows, n_blank, wanted = [], 0, 0, len(layout.headings)
-    for piece, n_skipped in _pieces(path, encoding, delimiter, layout):
+    for piece, n_skipped in _pieces(path, encoding, delimiter, layout, on_progress):
         is_blank = piece.select(pl.all_horizontal(pl.all().is_null())).to_series()
         pieces.append(piece.filter(~is_blank) if is_blank.any() else piece)
         n_blank += n_skipped + int(is_blank.sum())
@@ -136,16 +138,22 @@ def _read_columns(path: Path, encoding: str, delimiter: str, layout: Layout) -> 
     return pl.concat(pieces).get_columns(), n_blank
 
 
-def _pieces(path: Path, encoding: str, delimiter: str, layout: Layout) -> Iterator[tuple[pl.DataFrame, int]]:
+def _pieces(
+    path: Path, encoding: str, delimiter: str, layout: Layout, on_progress: OnProgress
+) -> Iterator[tuple[pl.DataFrame, int]]:
     """Yield the rows of data piece by piece, each with the number of blank lines that were left out of it."""
-    with path.open(encoding=encoding) as file:
+    n_bytes = path.stat().st_size
+    with path.open("rb") as binary, io.TextIOWrapper(binary, encoding=encoding) as file:
         n_before = sum(1 for _ in islice(file, layout.data_line - 1))
         while lines := file.readlines(_PIECE_CHARACTERS):
             text = "".join(lines)
             if '"' in text:
-                yield from _quoted_pieces(chain(lines, file), n_before, delimiter, layout)
+                for piece in _quoted_pieces(chain(lines, file), n_before, delimiter, layout):
+                    yield piece
+                    on_progress(binary.tell() / n_bytes)
                 return
             yield _plain_piece(lines, text, n_before, delimiter, layout)
+            on_progress(binary.tell() / n_bytes)
             n_before += len(lines)
 
 

@@ -13,10 +13,10 @@ from engine.errors import TooLarge, UnknownTag, WrongTagType
 from engine.tables.foreign import refusing
 from engine.tables.layout import RawTable, check_headings
 from engine.tables.limits import MAX_CELLS
-from engine.tables.reading import Reading
+from engine.tables.reading import OnProgress, Reading
 
 
-def read_parquet(path: Path, reading: Reading) -> RawTable:
+def read_parquet(path: Path, reading: Reading, on_progress: OnProgress) -> RawTable:
     """Read a Parquet file that somebody gave.
 
     Raises:
@@ -33,6 +33,7 @@ def read_parquet(path: Path, reading: Reading) -> RawTable:
         raise TooLarge(message, rows=n_rows, columns=len(names))
     with refusing("the Parquet file"):
         columns = pl.read_parquet(path).get_columns()
+    on_progress(1.0)
     return RawTable(headings, columns, reading, [])
 
 

@@ -1,7 +1,7 @@
 """How a file is to be read, and what came of it."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field, fields
 from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
@@ -10,6 +10,9 @@ from engine.errors import InvalidReading
 
 if TYPE_CHECKING:
     import polars as pl
+
+OnProgress = Callable[[float], None]
+"""Is told the share of the work that is done, 0 to 1, after each piece of it. What it raises stops the work."""
 
 ENCODINGS = (
     *(

@@ -16,13 +16,13 @@ from engine.errors import EmptyTable, InvalidReading, TooLarge, UnreadableFile
 from engine.tables.foreign import refusing
 from engine.tables.layout import HEAD_ROWS, RawTable, Row, find_layout
 from engine.tables.limits import MAX_SHEET_CELLS, MIN_SHEET_FILL, SPARSE_FREE_CELLS
-from engine.tables.reading import Note, Reading
+from engine.tables.reading import Note, OnProgress, Reading
 from engine.tables.zip_guard import GuardedZip
 
 _WHOLE = 2.0**53  # beyond, float64 no longer counts
 
 
-def read_xlsx(path: Path, reading: Reading) -> RawTable:
+def read_xlsx(path: Path, reading: Reading, on_progress: OnProgress) -> RawTable:
     """Read a sheet of a workbook: the one that is named, or the first that holds anything.
 
     Raises:
@@ -31,12 +31,14 @@ def read_xlsx(path: Path, reading: Reading) -> RawTable:
     if path.stat().st_size == 0:
         raise EmptyTable("the file is empty: it has 0 bytes")
     n_errors = _check_archive(path)
+    on_progress(0.3)
     with refusing("the workbook"):
         workbook = fastexcel.read_excel(path)
     sheet, head = _find_sheet(workbook, reading.sheet)
     layout = find_layout([Row(at, at, cells) for at, cells in enumerate(head, start=1)], reading)
     with refusing(f"sheet {sheet!r}"):
         columns = _read_columns(workbook, sheet, layout.data_line - 1)
+    on_progress(1.0)
     columns, n_blank = _without_blank_rows(columns)
     if len(columns) != len(layout.headings) or not len(columns[0]):  # without rows, the reader sees no columns
         message = f"sheet {sheet!r} has a header in row {layout.header_row}, but no rows under it"
