@@ -1,0 +1,303 @@
+"""A problem together with the model that computes it: whole populations in one prediction, and a report on one point.
+
+Notation
+    n  points                               X_free  values of the variables, (n, number of variables)
+    d  inputs of the model                  X       values of all inputs, (n, d), in the model's order
+    m  outputs of the model                 Y       predicted outputs, (n, m)
+    l  limits                               all in the units of the tags
+
+Scales that the problem leaves open are filled in once, here, so that terms and limits of any unit can be added: the
+standard deviation of the expression over PROBE points spread evenly over the box (a Latin hypercube with a fixed seed),
+or 1 if it does not vary there. A single term has scale 1: there is nothing to compare it with, and its unit is kept.
+The report tells every scale that was used.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from engine.errors import ShapeError
+from engine.expressions import Expression
+from engine.problem import Limit, Problem, Term
+from engine.solvers.base import latin_hypercube
+
+Floats = NDArray[np.float64]
+
+PROBE = 256
+"""Points at which the spread of an expression is measured when no scale is given."""
+
+ROUNDING = 1e-9
+"""A limit counts as kept while it is exceeded by no more than this share of its scale: arithmetic is not exact."""
+
+ACTIVE = 0.01
+"""A limit is active when its value is within this share of its scale of a bound; a variable, of its range."""
+
+
+class Model(Protocol):
+    """What can be optimized over: a ``Surrogate``, or anything else that predicts named outputs from named inputs."""
+
+    @property
+    def inputs(self) -> Sequence[str]:
+        """Tags of the columns that ``predict`` takes."""
+
+    @property
+    def outputs(self) -> Sequence[str]:
+        """Tags of the columns that ``predict`` returns."""
+
+    def predict(self, X: Any, /) -> Any:
+        """Return the outputs, (n, m), for inputs X, (n, d)."""
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """The values of n points.
+
+    Attributes:
+        objective: what is minimized, shape (n,).
+        violation: of each limit, in its scale, shape (n, l), >= 0; NaN where the limit's value is.
+        total_violation: their sum, shape (n,); 0 where the point is feasible.
+        outputs: predicted outputs, shape (n, m).
+    """
+
+    objective: Floats
+    violation: Floats
+    total_violation: Floats
+    outputs: Floats
+
+
+@dataclass(frozen=True)
+class TermReport:
+    """What one term came to: its value in its own unit, and its cost in its scale (before the weight)."""
+
+    of: str
+    goal: str
+    value: float
+    target: float | None
+    cost: float
+    weight: float
+    scale: float
+
+
+@dataclass(frozen=True)
+class LimitReport:
+    """How one limit stands.
+
+    Attributes:
+        of, lower, upper, scale: the limit, with the scale that was used.
+        value: of its expression, in its own unit.
+        margin: distance to the nearer bound, same unit: kept by this much, or broken by it if negative.
+        is_kept: whether it holds (up to ROUNDING).
+        is_active: whether the value is so close to a bound that the limit shapes the answer (see ACTIVE), or beyond.
+    """
+
+    of: str
+    lower: float | None
+    upper: float | None
+    value: float
+    margin: float
+    is_kept: bool
+    is_active: bool
+    scale: float
+
+
+@dataclass(frozen=True)
+class VariableReport:
+    """Where a variable ended: ``at`` names the bound that it lies at (see ACTIVE), if any; "both" if they are one."""
+
+    tag: str
+    value: float
+    lower: float
+    upper: float
+    at: str | None
+
+
+@dataclass(frozen=True)
+class Report:
+    """One point, told in the units and directions of the plant.
+
+    Attributes:
+        inputs: every input, free and fixed, by tag, in the model's order.
+        outputs: every predicted output, by tag.
+        objective: what was minimized: the sum of weight * cost.
+        is_feasible: whether all limits are kept.
+        total_violation: sum of the violations, each in its scale; 0 if feasible.
+        terms, limits, variables: in the order of the problem.
+    """
+
+    inputs: Mapping[str, float]
+    outputs: Mapping[str, float]
+    objective: float
+    is_feasible: bool
+    total_violation: float
+    terms: tuple[TermReport, ...]
+    limits: tuple[LimitReport, ...]
+    variables: tuple[VariableReport, ...]
+
+
+class Evaluator:
+    """Computes a problem with a model.
+
+    Args:
+        problem: what is wanted.
+        model: what predicts it.
+
+    Raises:
+        ProblemError: the problem does not fit the model.
+        ShapeError: the model does not return one row of outputs for each row of inputs.
+
+    Attributes:
+        problem: the problem with every scale filled in.
+        lower, upper: bounds of the variables, shape (number of variables,).
+    """
+
+    def __init__(self, problem: Problem, model: Model) -> None:
+        problem.check(model.inputs, model.outputs)
+        self._model = model
+        self._terms = [Expression.parse(term.of) for term in problem.terms]
+        self._limits = [Expression.parse(limit.of) for limit in problem.limits]
+        self._free = [list(model.inputs).index(variable.tag) for variable in problem.variables]
+        self._fixed = np.array([problem.fixed.get(tag, np.nan) for tag in model.inputs], dtype=np.float64)
+        self.lower = np.array([variable.lower for variable in problem.variables], dtype=np.float64)
+        self.upper = np.array([variable.upper for variable in problem.variables], dtype=np.float64)
+        self.problem = self._with_scales(problem)
+
+    def evaluate(self, X_free: ArrayLike) -> Evaluation:
+        """Return the values of the points X_free, predicted in one call.
+
+        Raises:
+            ShapeError: X_free is not (n, number of variables), or the model's answer is not (n, m).
+        """
+        return self._computed(*self._predicted(X_free))
+
+    def report(self, x_free: ArrayLike) -> Report:
+        """Return everything about one point, shape (number of variables,)."""
+        x_free = np.asarray(x_free, dtype=np.float64)
+        columns, Y = self._predicted(x_free[None, :])
+        point = self._computed(columns, Y)
+        terms = zip(self.problem.terms, self._terms, strict=True)
+        limits = zip(self.problem.limits, self._limits, strict=True)
+        return Report(
+            inputs={tag: float(columns[tag][0]) for tag in self._model.inputs},
+            outputs=dict(zip(self._model.outputs, Y[0].tolist(), strict=True)),
+            objective=float(point.objective[0]),
+            is_feasible=bool(point.total_violation[0] == 0),
+            total_violation=float(point.total_violation[0]),
+            terms=tuple(_term_report(term, expression.evaluate(columns)) for term, expression in terms),
+            limits=tuple(_limit_report(limit, expression.evaluate(columns)) for limit, expression in limits),
+            variables=tuple(
+                VariableReport(
+                    variable.tag, x, variable.lower, variable.upper, _bound_at(x, variable.lower, variable.upper)
+                )
+                for variable, x in zip(self.problem.variables, x_free.tolist(), strict=True)
+            ),
+        )
+
+    def _predicted(self, X_free: ArrayLike) -> tuple[dict[str, Floats], Floats]:
+        """Return the columns of all inputs and outputs by tag, (n,) each, and Y."""
+        given = np.asarray(X_free, dtype=np.float64)
+        if given.ndim != 2 or given.shape[1] != len(self._free):
+            raise ShapeError(f"points have shape {given.shape}, but there are {len(self._free)} variables")
+        X = np.tile(self._fixed, (len(given), 1))
+        X[:, self._free] = given
+        Y = np.asarray(self._model.predict(X), dtype=np.float64)
+        wanted = (len(X), len(self._model.outputs))
+        if Y.shape != wanted:
+            raise ShapeError(f"the model returned shape {Y.shape} for {len(X)} points, but {wanted} is needed")
+        tags = (*self._model.inputs, *self._model.outputs)
+        return dict(zip(tags, (*X.T, *Y.T), strict=True)), Y
+
+    def _computed(self, columns: Mapping[str, Floats], Y: Floats) -> Evaluation:
+        objective = np.zeros(len(Y))
+        violation = np.zeros((len(Y), len(self._limits)))
+        with np.errstate(over="ignore", invalid="ignore"):
+            for term, expression in zip(self.problem.terms, self._terms, strict=True):
+                objective += term.weight * cost(term, expression.evaluate(columns))
+            for j, (limit, expression) in enumerate(zip(self.problem.limits, self._limits, strict=True)):
+                violation[:, j] = excess(limit, expression.evaluate(columns))
+            return Evaluation(objective, violation, violation.sum(axis=1), Y)
+
+    def _with_scales(self, problem: Problem) -> Problem:
+        is_single = len(problem.terms) == 1
+        open_terms = any(term.scale is None for term in problem.terms) and not is_single
+        open_limits = any(limit.scale is None for limit in problem.limits)
+        if open_terms or open_limits:
+            U = latin_hypercube(np.random.default_rng(0), PROBE, len(self._free))
+            columns, _ = self._predicted(np.clip(self.lower * (1 - U) + self.upper * U, self.lower, self.upper))
+        terms = [
+            term
+            if term.scale is not None
+            else replace(term, scale=1.0 if is_single else spread(part.evaluate(columns)))
+            for term, part in zip(problem.terms, self._terms, strict=True)
+        ]
+        limits = [
+            limit if limit.scale is not None else replace(limit, scale=spread(part.evaluate(columns)))
+            for limit, part in zip(problem.limits, self._limits, strict=True)
+        ]
+        return replace(problem, terms=tuple(terms), limits=tuple(limits))
+
+
+def cost(term: Term, value: Floats) -> Floats:
+    """Return the cost of a term whose scale is filled in, shape of ``value``; less is better whatever the goal is."""
+    scale = term.scale or 1.0
+    if term.goal == "maximize":
+        return -value / scale
+    if term.goal == "target":
+        return np.abs(value - float(term.value or 0.0)) / scale
+    return value / scale
+
+
+def excess(limit: Limit, value: Floats) -> Floats:
+    """Return by how much a limit is broken, in its scale, shape of ``value``; 0 where it is kept up to ROUNDING."""
+    below = -np.inf if limit.lower is None else limit.lower - value
+    above = -np.inf if limit.upper is None else value - limit.upper
+    violation = np.maximum(np.maximum(below, above), 0.0) / (limit.scale or 1.0)
+    return np.where(violation <= ROUNDING, 0.0, violation)
+
+
+def spread(values: Floats) -> float:
+    """Return the standard deviation of the finite values, or 1 where they do not vary: any scale serves there."""
+    finite = values[np.isfinite(values)]
+    with np.errstate(over="ignore", invalid="ignore"):
+        sd = float(finite.std()) if len(finite) else 0.0
+    is_rounding = len(finite) > 0 and sd <= 1e-12 * float(np.abs(finite).max())
+    return sd if 0 < sd < np.inf and not is_rounding else 1.0
+
+
+def _term_report(term: Term, value: Floats) -> TermReport:
+    return TermReport(
+        of=term.of,
+        goal=term.goal,
+        value=float(value[0]),
+        target=term.value,
+        cost=float(cost(term, value)[0]),
+        weight=term.weight,
+        scale=term.scale or 1.0,
+    )
+
+
+def _limit_report(limit: Limit, value: Floats) -> LimitReport:
+    scale, at = limit.scale or 1.0, float(value[0])
+    margin = min(
+        np.inf if limit.lower is None else at - limit.lower,
+        np.inf if limit.upper is None else limit.upper - at,
+    )
+    return LimitReport(
+        of=limit.of,
+        lower=limit.lower,
+        upper=limit.upper,
+        value=at,
+        margin=margin,
+        is_kept=bool(excess(limit, value)[0] == 0),
+        is_active=bool(margin <= ACTIVE * scale),
+        scale=scale,
+    )
+
+
+def _bound_at(x: float, lower: float, upper: float) -> str | None:
+    if lower == upper:
+        return "both"
+    near = ACTIVE * (upper - lower)
+    return "lower" if x - lower <= near else "upper" if upper - x <= near else None
