@@ -126,9 +126,7 @@ class Expression:
             # Contiguous: NumPy may round differently on strided memory, and a row must give the same bits
             return np.ascontiguousarray(columns[tag], dtype=np.float64).reshape(np.shape(columns[tag]))
         except (TypeError, ValueError) as error:
-            raise ExpressionError(
-                f"`{tag}` cannot be computed with: it does not hold numbers", tag=tag
-            ) from error
+            raise ExpressionError(f"`{tag}` cannot be computed with: it does not hold numbers", tag=tag) from error
 
 
 def as_reference(tag: str) -> str:
@@ -228,13 +226,7 @@ class _Token:
     end: int
 
     def __str__(self) -> str:
-        return (
-            "the end"
-            if self.kind == "end"
-            else f"`{self.text}`"
-            if self.kind == "quoted"
-            else repr(self.text)
-        )
+        return "the end" if self.kind == "end" else f"`{self.text}`" if self.kind == "quoted" else repr(self.text)
 
 
 class _Parser:
@@ -304,9 +296,7 @@ class _Parser:
         token = self._token
         number = float(token.text)
         if number == float("inf"):
-            raise self._refusal(
-                token.start, f"the number {token.text} is too large", expected="a finite number"
-            )
+            raise self._refusal(token.start, f"the number {token.text} is too large", expected="a finite number")
         self._advance()
         return _Number(number)
 
@@ -326,9 +316,7 @@ class _Parser:
             wanted = "two or more values of the same row"
         else:
             return _Call(name.text, tuple(arguments))
-        raise self._refusal(
-            name.start, f"{name.text} takes {wanted}, but got {len(arguments)}", expected=wanted
-        )
+        raise self._refusal(name.start, f"{name.text} takes {wanted}, but got {len(arguments)}", expected=wanted)
 
     # Tokens
 
@@ -344,9 +332,7 @@ class _Parser:
             problem = "there is no tag between the backticks" if empty else "the closing backtick is missing"
             raise self._refusal(start, problem, expected="a tag in backticks")
         hint = {"^": "; a power is written **", "=": "; an expression compares nothing"}.get(found, "")
-        raise self._refusal(
-            start, f"{found!r} has no meaning here{hint}", expected="a number, a tag or an operator"
-        )
+        raise self._refusal(start, f"{found!r} has no meaning here{hint}", expected="a number, a tag or an operator")
 
     def _advance(self) -> None:
         self._token = self._read(self._token.end)

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 
 import polars as pl
 
-from engine.errors import EmptyTable, WrongTagType
+from engine.errors import EmptyTable, InvalidReading, WrongTagType
 from engine.tables.layout import RawTable
 from engine.tables.reading import BAD_VALUES, Note, OnProgress, Reading, Table
 from engine.tables.times import LOCAL_TIME, UTC_TIME, Stamps, read_stamps, to_utc
@@ -56,6 +56,9 @@ def settle(raw: RawTable, on_progress: OnProgress) -> Table:
             preferred = column.stamps.time_format or None
         columns.append(column)
         on_progress(len(columns) / len(raw.columns))
+    if reading.time_format and not any(c.stamps and c.stamps.time_format == reading.time_format for c in columns):
+        message = f"time_format is {reading.time_format!r}, but no column reads as such times"
+        raise InvalidReading(message, option="time_format")
     tags = _named(raw.headings, columns, notes)
     kept = {tag: columns[index] for index, tag in tags.items()}
     notes += _column_notes(kept, reading)
@@ -202,7 +205,7 @@ def _named(headings: Sequence[str], columns: Sequence[_Column], notes: list[Note
     """Return the tag of each column that is kept; a column without heading and values is left out."""
     taken = set(headings)
     tags: dict[int, str] = {}
-    named: dict[int, str] = {}
+    named: dict[str, int] = {}
     for index, heading in enumerate(headings):
         if heading:
             tags[index] = heading
@@ -212,9 +215,10 @@ def _named(headings: Sequence[str], columns: Sequence[_Column], notes: list[Note
             while name in taken:
                 name += "_"
             taken.add(name)
-            tags[index] = named[index + 1] = name
+            tags[index] = name
+            named[name] = index + 1
     if named:
-        shown = _listed([f"column {column} is called {name!r}" for column, name in named.items()])
+        shown = _listed([f"column {column} is called {name!r}" for name, column in named.items()])
         notes.append(Note("blank_header", f"without a heading, {shown}", {"columns": named}))
     dropped = [index + 1 for index in range(len(headings)) if index not in tags]
     if dropped:

@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from engine.errors import ExpressionError, InvalidDerivedTag, UnknownTag, WrongTagType
+from engine.errors import InvalidDerivedTag, UnknownTag, WrongTagType
 from engine.expressions import Expression
 from engine.tables.parquet_files import columns_to_numpy
 from engine.tables.reading import Note, Table
@@ -108,7 +108,6 @@ def derive(table: Table, tags: Sequence[DerivedTag]) -> Table:
         InvalidDerivedTag: a name is taken or given twice, or tags build on each other in a circle.
         UnknownTag: a tag is used that the table does not have.
         WrongTagType: an expression uses text or times, or a part is taken of a tag that is no time.
-        ExpressionError: an expression cannot be computed.
     """
     _check_names(table, tags)
     frame, notes = table.frame, list(table.notes)
@@ -162,11 +161,7 @@ def _from_expression(frame: pl.DataFrame, tag: DerivedTag) -> tuple[pl.Series, i
             message = f"derived tag {tag.name!r} computes with {used!r}, which holds {frame[used].dtype}, not numbers"
             raise WrongTagType(message, tag=used, derived_tag=tag.name)
     columns = columns_to_numpy(frame, expression.tags)
-    try:
-        values = expression.evaluate(columns)
-    except ExpressionError as error:
-        raise ExpressionError(f"derived tag {tag.name!r}: {error}", **error.details) from error
-    values = np.broadcast_to(values, frame.height)
+    values = np.broadcast_to(expression.evaluate(columns), frame.height)
     series = pl.Series(values.copy())
     return series.set(~series.is_finite(), None), int(np.isinf(values).sum())
 

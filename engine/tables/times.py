@@ -188,7 +188,8 @@ def _reads(text: pl.Series, time_format: str) -> bool:
     try:
         return _parse(text, time_format) is not None
     except pl.exceptions.PolarsError as error:
-        raise InvalidReading(f"{time_format!r} is no time format: {error}", option="time_format") from error
+        why = str(error).splitlines()[0]
+        raise InvalidReading(f"time_format {time_format!r} cannot be used: {why}", option="time_format") from error
 
 
 def _order(time_format: str) -> str:

@@ -129,20 +129,43 @@ def _check_archive(path: Path) -> int:
 
 
 class SheetExtent:
-    """The rectangle around the cells of a sheet, from its XML piece by piece. It is never too small."""
+    """The rectangle around the cells of a sheet, from its XML piece by piece. It is never too small.
 
-    _CELL = re.compile(rb"<(?:\w+:)?c[\s/>]")
+    A cell or row may leave out its place, and then comes right after the one before it. Where any does, the rectangle
+    is as large as the last place that is given and all rows, or the most cells of a row, after it.
+    """
+
+    _ATTRIBUTE = rb"""\s+[\w:.-]+\s*=\s*(?:"[^"<]*"|'[^'<]*')"""
+    _TAG = re.compile(rb"<(?:\w+:)?(?:c|row)[\s/>]")
     _ROW = re.compile(rb"<(?:\w+:)?row[\s/>]")
-    _COLUMN_OF_CELL = re.compile(rb"""\sr\s*=\s*["']([A-Za-z]+)[0-9]""")
-    _ROW_OF_ANY = re.compile(rb"""\sr\s*=\s*["'][A-Za-z]*([0-9]+)""")
+    _PLACE = re.compile(
+        rb"<(?:\w+:)?(?:c|row)(?:" + _ATTRIBUTE + rb""")*?\s+r\s*=\s*["']([A-Za-z]*)([0-9]+)""",
+    )
     _ERROR = re.compile(rb"""\st\s*=\s*["']e["']""")
     _MAX_TAG = 1 << 20
 
     def __init__(self, name: str) -> None:
         self._name = name
         self._tail = b""  # of a tag that is not closed yet
-        self._n_in_row = 0
-        self.n_rows = self.n_columns = self.n_cells = self.n_errors = 0
+        self._last_row = self._last_column = 0
+        self._n_rows = self._widest_row = self._in_row = 0
+        self._n_tags = self._n_places = 0
+        self.n_errors = 0
+
+    @property
+    def n_cells(self) -> int:
+        """The number of cells."""
+        return self._n_tags - self._n_rows
+
+    @property
+    def n_rows(self) -> int:
+        """The number of rows of the rectangle."""
+        return self._last_row + (self._n_rows if self._n_places < self._n_tags else 0)
+
+    @property
+    def n_columns(self) -> int:
+        """The number of columns of the rectangle."""
+        return self._last_column + (self._widest_row if self._n_places < self._n_tags else 0)
 
     def feed(self, xml: bytes) -> None:
         """Take the next piece of the member."""
@@ -162,6 +185,7 @@ class SheetExtent:
             TooLarge: it does not, or it is.
         """
         self._measure(self._tail)
+        self._tail = b""
         n_spanned = self.n_rows * self.n_columns
         is_sparse = n_spanned > SPARSE_FREE_CELLS and self.n_cells < MIN_SHEET_FILL * n_spanned
         if n_spanned > MAX_SHEET_CELLS or is_sparse:
@@ -175,19 +199,20 @@ class SheetExtent:
             )
 
     def _measure(self, xml: bytes) -> None:
-        n_cells, n_rows = len(self._CELL.findall(xml)), len(self._ROW.findall(xml))
-        columns, rows = self._COLUMN_OF_CELL.findall(xml), self._ROW_OF_ANY.findall(xml)
-        if columns:
-            self.n_columns = max(self.n_columns, max(_column_number(letters) for letters in set(columns)))
-        if rows:
-            self.n_rows = max(self.n_rows, max(int(digits[:12]) for digits in set(rows)))
-        if len(rows) < n_cells + n_rows:  # some do not say where they are: each comes after the one before
-            self.n_rows += n_rows
-            in_rows = [len(self._CELL.findall(row)) for row in self._ROW.split(xml)]
-            in_rows[0] += self._n_in_row
-            self._n_in_row = in_rows[-1]
-            self.n_columns += max(in_rows)
-        self.n_cells += n_cells
+        places = self._PLACE.findall(xml)
+        self._n_places += len(places)
+        for letters in {letters for letters, _ in places}:
+            self._last_column = max(self._last_column, _column_number(letters))
+        for digits in {digits for _, digits in places}:
+            self._last_row = max(self._last_row, int(digits[:12]))
+        rows = self._ROW.split(xml)
+        for index, row in enumerate(rows):
+            n_cells = len(self._TAG.findall(row))
+            self._in_row = n_cells + (self._in_row if index == 0 else 0)
+            self._widest_row = max(self._widest_row, self._in_row)
+            self._n_tags += n_cells
+        self._n_rows += len(rows) - 1
+        self._n_tags += len(rows) - 1
         self.n_errors += len(self._ERROR.findall(xml))
 
 

@@ -1,7 +1,8 @@
 """The check of a ZIP archive that keeps a small file from filling the memory.
 
-What an archive says about its sizes is not believed: every member is unpacked here first, piece by piece and into
-nothing, until it ends or the budget does. Readers trust the archive and would unpack all of it at once.
+What an archive says about its sizes must be plausible, and then it must be true: every member is unpacked here
+first, piece by piece and into nothing, and refused once it goes on beyond its size. Readers trust the archive and
+would unpack all of it at once.
 """
 
 import zipfile
@@ -19,7 +20,7 @@ _IS_ENCRYPTED = 0x1
 
 
 class GuardedZip:
-    """A ZIP archive whose members can be read up to a budget, shared by all of them.
+    """A ZIP archive whose members unpack to what it says, and to no more than is accepted for all of them.
 
     Args:
         path: the archive.
@@ -31,7 +32,6 @@ class GuardedZip:
 
     def __init__(self, path: Path) -> None:
         self._path = path
-        self._unpacked = 0
         try:
             with zipfile.ZipFile(path) as archive:
                 self.members = {member.filename: member for member in archive.infolist()}
@@ -42,17 +42,17 @@ class GuardedZip:
             message = f"the archive has {n_members} members, some of one name or more than {MAX_MEMBERS}"
             raise ZipBomb(message, members=n_members)
         for member in self.members.values():
-            self._check_ratio(member, member.file_size)
+            _check_ratio(member)
         declared = sum(member.file_size for member in self.members.values())
         if declared > MAX_UNPACKED_BYTES:
-            raise self._too_large(declared, "says that it unpacks")
+            message = f"the archive says that it unpacks to {declared} bytes; {MAX_UNPACKED_BYTES} are accepted"
+            raise ZipBomb(message, unpacked=declared, accepted=MAX_UNPACKED_BYTES)
 
     def unpack(self, name: str) -> Iterator[bytes]:
         """Yield a member piece by piece.
 
         Raises:
-            ZipBomb: it unpacks to more than the archive says, than its packed size makes plausible, or than the
-                budget has left.
+            ZipBomb: it unpacks to more than the archive says.
             UnreadableFile: it is damaged, encrypted or packed in an unusual way.
         """
         member = self.members[name]
@@ -61,16 +61,12 @@ class GuardedZip:
         n_unpacked = 0
         for piece in self._pieces(member):
             n_unpacked += len(piece)
-            self._unpacked += len(piece)
             if n_unpacked > member.file_size:
                 raise ZipBomb(
                     f"{name} in the archive says that it unpacks to {member.file_size} bytes, but there are more",
                     member=name,
                     declared=member.file_size,
                 )
-            self._check_ratio(member, n_unpacked)
-            if self._unpacked > MAX_UNPACKED_BYTES:
-                raise self._too_large(self._unpacked, "unpacks")
             yield piece
 
     def _pieces(self, member: zipfile.ZipInfo) -> Iterator[bytes]:
@@ -85,22 +81,16 @@ class GuardedZip:
             message = f"{member.filename} in the archive is damaged: {error}"
             raise UnreadableFile(message, member=member.filename) from error
 
-    def _check_ratio(self, member: zipfile.ZipInfo, n_unpacked: int) -> None:
-        if n_unpacked > RATIO_FREE_BYTES and n_unpacked > MAX_RATIO * max(member.compress_size, 1):
-            raise ZipBomb(
-                f"{member.filename} in the archive unpacks from {member.compress_size} to {n_unpacked} bytes or more; "
-                f"a ratio of {MAX_RATIO} is accepted",
-                member=member.filename,
-                packed=member.compress_size,
-                unpacked=n_unpacked,
-                accepted_ratio=MAX_RATIO,
-            )
 
-    def _too_large(self, n_unpacked: int, verb: str) -> ZipBomb:
-        return ZipBomb(
-            f"the archive {verb} to {n_unpacked} bytes or more; {MAX_UNPACKED_BYTES} are accepted",
-            unpacked=n_unpacked,
-            accepted=MAX_UNPACKED_BYTES,
+def _check_ratio(member: zipfile.ZipInfo) -> None:
+    if member.file_size > RATIO_FREE_BYTES and member.file_size > MAX_RATIO * max(member.compress_size, 1):
+        raise ZipBomb(
+            f"{member.filename} in the archive unpacks from {member.compress_size} to {member.file_size} bytes; "
+            f"a ratio of {MAX_RATIO} is accepted",
+            member=member.filename,
+            packed=member.compress_size,
+            unpacked=member.file_size,
+            accepted_ratio=MAX_RATIO,
         )
 
 

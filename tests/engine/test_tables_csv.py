@@ -212,7 +212,7 @@ def test_a_blank_heading_over_times_is_called_timestamp(table_of):
 
     assert table.frame.columns == ["timestamp", "load"]
     assert table.time_tag == "timestamp"
-    assert note(table, "blank_header").details == {"columns": {1: "timestamp"}}
+    assert note(table, "blank_header").details == {"columns": {"timestamp": 1}}
 
 
 def test_other_blank_headings_are_numbered_and_never_collide(table_of):
@@ -347,6 +347,21 @@ def test_a_wrong_encoding_that_was_asked_for_is_refused(table_of):
         table_of("a,b\n1,20 °C\n", written_in="cp1252", encoding="utf-8")
 
     assert refusal.value.details["encoding"] == "utf-8"
+
+
+def test_utf_16_without_its_mark_needs_the_order_of_its_bytes(table_of):
+    text = "a,b\n1,2\n"
+
+    assert table_of(text, written_in="utf-16-le", encoding="utf-16-le").frame.rows() == [(1, 2)]
+    with pytest.raises(BadEncoding):
+        table_of(text, written_in="utf-16-be")
+
+
+def test_a_file_that_ends_within_a_sign_is_refused(table_of):
+    with pytest.raises(BadEncoding) as refusal:
+        table_of("a,b\n1,煤".encode()[:-1], encoding="utf-8")
+
+    assert refusal.value.details["offset"] == 6
 
 
 def test_zero_bytes_are_no_text(table_of):

@@ -206,6 +206,20 @@ def test_ambiguous_dates_are_told_unless_the_format_was_given(table_of):
     assert told.reading.time_format == "%m/%d/%Y %H:%M"
 
 
+def test_a_format_that_reads_no_column_is_refused(table_of):
+    for time_format in ("%Y/%m/%d", "%Y-%m-%d %H"):
+        with pytest.raises(InvalidReading, match="time_format") as refusal:
+            table_of("time,x\nMonday,1\nTuesday,2\n", time_format=time_format)
+
+        assert refusal.value.details["option"] == "time_format"
+
+
+def test_a_format_may_be_written_as_python_writes_it(table_of):
+    table = table_of("time,x\n20200131 063015.250,1\n", time_format="%Y%m%d %H%M%S.%f")
+
+    assert table.frame["time"][0] == at(2020, 1, 31, 6, 30, 15, 250_000)
+
+
 def test_missing_words_in_a_column_of_times_are_missing_times(table_of):
     table = table_of("time,x\n2020-01-31 08:00,1\nNo Data,2\n")
 

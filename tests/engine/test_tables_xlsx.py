@@ -281,6 +281,20 @@ def test_a_member_that_goes_on_after_its_declared_size_is_refused(tmp_path, alte
         read(path)
 
 
+def test_members_may_be_stored_unpacked(workbook, tmp_path):
+    source, target = workbook(data=[["a"], [1.5]]), tmp_path / "stored.xlsx"
+    with zipfile.ZipFile(source) as old, zipfile.ZipFile(target, "w", zipfile.ZIP_STORED) as new:
+        for name in old.namelist():
+            new.writestr(name, old.read(name))
+
+    assert read(target).frame["a"].to_list() == [1.5]
+
+
+def test_a_tag_without_end_is_refused(altered):
+    with pytest.raises(UnreadableFile, match="does not end"):
+        read(altered(SHEET, b"<worksheet " + bytes(range(32, 127)).replace(b"<", b"") * 30_000))
+
+
 def test_two_members_of_one_name_are_refused(altered):
     path = altered("x.txt", "1")
     with pytest.warns(UserWarning, match="Duplicate name"), zipfile.ZipFile(path, "a") as archive:
@@ -302,6 +316,20 @@ def test_cells_that_do_not_say_where_they_are_do_not_hide_the_rectangle(altered)
 
     with pytest.raises(TooLarge, match="in the workbook spans"):
         read(altered(SHEET, sheet_xml(row)))
+
+
+@pytest.mark.parametrize(
+    "hidden",
+    ["<c s=' r=\"A1\"'>", '<c x:r="A1">', '<c s="1" t="n">', "<x:c>"],
+    ids=["in a value", "other", "none", "prefix"],
+)
+def test_a_cell_that_only_seems_to_say_where_it_is_counts_as_one_that_does_not(hidden):
+    extent = xlsx_files.SheetExtent("sheet.xml")
+
+    extent.feed(f'<row r="70000"><c r="B70000"/>{hidden}</row>'.encode())
+    extent.check()
+
+    assert (extent.n_rows, extent.n_columns, extent.n_cells) == (70_001, 4, 2)
 
 
 def test_the_rectangle_is_the_same_however_the_xml_is_cut():
