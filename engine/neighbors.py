@@ -1,0 +1,142 @@
+"""How far a point is from everything that was ever measured, and which hours were like it.
+
+Notation
+    X   history: n rows of d inputs, in the units of the tags      s_j  standard deviation of input j, 0 if constant
+    x   a point, (d,), same units
+
+    D(x, y) = sqrt( sum over j with s_j > 0 of ((x_j - y_j) / s_j)^2 )
+
+Euclidean distance with every input counted in its own standard deviations. An input that is constant in the history
+has no scale and adds nothing; a point that differs there was never seen, and ``unseen`` says so by name.
+"""
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from scipy.spatial import cKDTree
+
+from engine.errors import ParameterError, ShapeError
+
+Floats = NDArray[np.float64]
+
+CHUNK = 65_536
+"""Rows whose distances are computed at once."""
+
+MOST_SPACING_ROWS = 5_000
+"""Rows whose nearest neighbor is looked up for ``spacing``; of a longer history, as many evenly spread ones."""
+
+
+class History:
+    """Rows that were measured, to compare points with.
+
+    Args:
+        X: shape (n, d), finite, n >= 1, in the units of the tags.
+        inputs: the d tags.
+        sd: scale of each input, shape (d,), finite, >= 0; 0 only says "constant". Default: the standard deviations
+            of X (divided by n). A column without two different values is constant whatever its sd is.
+
+    Raises:
+        ShapeError: X is not a matrix of finite numbers with one column for each tag, or sd does not fit it.
+    """
+
+    def __init__(self, X: ArrayLike, inputs: Sequence[str], sd: ArrayLike | None = None) -> None:
+        self.X = np.array(X, dtype=np.float64)
+        self.inputs = tuple(inputs)
+        if self.X.ndim != 2 or self.X.shape[1] != len(self.inputs) or len(self.X) == 0:
+            raise ShapeError(f"a history of {len(self.inputs)} inputs cannot have shape {self.X.shape}")
+        if not np.isfinite(self.X).all():
+            raise ShapeError("a history needs finite numbers in every cell; drop incomplete rows first")
+        scale = self.X.std(axis=0) if sd is None else np.array(sd, dtype=np.float64)
+        if scale.shape != (len(self.inputs),) or not np.isfinite(scale).all() or (scale < 0).any():
+            raise ShapeError(f"sd must be {len(self.inputs)} finite numbers of at least 0, not {scale.tolist()}")
+        # By the values and not by sd == 0: the computed sd of a constant column can be a rounding error
+        self._varies = (self.X[0] != self.X).any(axis=0) & (scale > 0)
+        self._scale = scale[self._varies]
+        self._Z = self.X[:, self._varies] / self._scale
+        self._spacing: float | None = None
+
+    def nearest(self, x: ArrayLike, k: int = 1) -> tuple[NDArray[np.intp], Floats]:
+        """Return the indices of the k rows nearest to x, shape (d,), and their distances D, both of shape (k,).
+
+        Nearest first, equally near rows in the order of the history; all rows if there are fewer than k.
+
+        Raises:
+            ShapeError: x is not d finite numbers.
+            ParameterError: k is below 1.
+        """
+        z = self._checked(x)[self._varies] / self._scale
+        if k < 1:
+            raise ParameterError(f"k must be at least 1, not {k}", parameter="k")
+        starts = range(0, len(self._Z), CHUNK)
+        squares = np.concatenate([((self._Z[start : start + CHUNK] - z) ** 2).sum(axis=1) for start in starts])
+        rows = _smallest(squares, k)
+        return rows, np.sqrt(squares[rows])
+
+    def unseen(self, x: ArrayLike) -> tuple[str, ...]:
+        """Return the inputs that never changed in the history but have another value at x, where D is blind.
+
+        Raises:
+            ShapeError: x is not d finite numbers.
+        """
+        differs = ~self._varies & (self._checked(x) != self.X[0])
+        return tuple(tag for tag, is_unseen in zip(self.inputs, differs, strict=True) if is_unseen)
+
+    def spacing(self) -> float:
+        """Return the typical distance between neighbors: the median over rows of D to the nearest other row.
+
+        NaN if there is one row only. A history longer than MOST_SPACING_ROWS is judged by that many of its rows,
+        evenly spread, each against all others. Computed once.
+        """
+        if self._spacing is None:
+            self._spacing = self._measured_spacing()
+        return self._spacing
+
+    def _checked(self, x: ArrayLike) -> Floats:
+        point = np.asarray(x, dtype=np.float64)
+        if point.shape != (len(self.inputs),) or not np.isfinite(point).all():
+            raise ShapeError(f"a point needs {len(self.inputs)} finite numbers, not {point.tolist()}")
+        return point
+
+    def _measured_spacing(self) -> float:
+        n = len(self._Z)
+        if n == 1:
+            return float("nan")
+        if self._Z.shape[1] == 0:
+            return 0.0
+        asked = np.unique(np.linspace(0, n - 1, min(n, MOST_SPACING_ROWS)).round().astype(np.intp))
+        # Two nearest: the row itself, at distance 0, and the nearest other (0 too if the row is there twice)
+        distances, _ = cKDTree(self._Z).query(self._Z[asked], k=2)
+        return float(np.median(distances[:, 1]))
+
+
+def comparable_rows(X_fixed: ArrayLike, values: ArrayLike, k: int, sd: ArrayLike | None = None) -> NDArray[np.intp]:
+    """Return the rows whose fixed inputs are nearest to these values: what was normal under these conditions.
+
+    Args:
+        X_fixed: history of the fixed inputs alone, shape (n, q), finite. With q = 0 every row is comparable, and
+            the first k are returned.
+        values: what they are fixed at, shape (q,).
+        k: how many rows; all if there are fewer.
+        sd: scale of each input; default as for ``History``.
+
+    Returns:
+        Indices of the rows, nearest first by D, equally near ones in the order of the history.
+
+    Raises:
+        ShapeError, ParameterError: as for ``History`` and its ``nearest``.
+    """
+    X = np.asarray(X_fixed, dtype=np.float64)
+    names = [f"fixed input {j}" for j in range(X.shape[1])] if X.ndim == 2 else []
+    return History(X, names, sd).nearest(values, k)[0]
+
+
+def _smallest(values: Floats, k: int) -> NDArray[np.intp]:
+    """Return the indices of the k smallest values, ascending, equals by index; without sorting the rest."""
+    if k < len(values):
+        limit = np.partition(values, k - 1)[k - 1]
+        candidates = np.flatnonzero(values <= limit)
+    else:
+        candidates = np.arange(len(values))
+    order = np.argsort(values[candidates], kind="stable")
+    return candidates[order][:k]
