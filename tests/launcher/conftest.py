@@ -10,7 +10,7 @@ import pytest
 from launcher.supervisor import Supervisor
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def eventually():
     """Wait for a condition; fail when it does not come true in time."""
 
