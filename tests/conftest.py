@@ -89,10 +89,16 @@ def another_app(app: Flask, tmp_path: Path) -> Iterator[Callable[..., Flask]]:
     """Make a second application. The extension objects are the process's, so they are given back to the first."""
     bound = {extension: vars(extension).copy() for extension in (celery_ext, limiter, redis_client, socketio)}
 
+    made: list[Flask] = []
+
     def make(**changes: Any) -> Flask:
-        return create_app(make_settings(tmp_path, **changes))
+        made.append(create_app(make_settings(tmp_path, **changes)))
+        return made[-1]
 
     yield make
+    for one in made:
+        with one.app_context():
+            db.engine.dispose()
     for extension, state in bound.items():
         vars(extension).clear()
         vars(extension).update(state)
