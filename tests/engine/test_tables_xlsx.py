@@ -348,6 +348,25 @@ def test_the_rectangle_is_the_same_however_the_xml_is_cut():
     assert found == {(40, 27, 4, 2)}
 
 
+def test_the_fast_way_to_measure_a_sheet_comes_to_the_same(workbook, monkeypatch):
+    path = workbook(data=[["a", None, "b"], *([n, "=NA()", None] for n in range(300)), [None, None, None, 1]])
+    with zipfile.ZipFile(path) as archive:
+        xml = archive.read(SHEET)
+
+    def measured():
+        extent = xlsx_files.SheetExtent(SHEET)
+        for start in range(0, len(xml), 1000):
+            extent.feed(xml[start : start + 1000])
+        extent.check()
+        return extent.n_rows, extent.n_columns, extent.n_cells, extent.n_errors
+
+    fast = measured()
+    monkeypatch.setattr(xlsx_files.SheetExtent, "_measure_plain", lambda extent, xml: False)
+    slow = measured()
+
+    assert fast == slow == (302, 4, 603, 300)
+
+
 def test_members_that_are_packed_in_an_unusual_way_are_refused(tmp_path):
     file = io.BytesIO()
     with zipfile.ZipFile(file, "w", zipfile.ZIP_LZMA) as archive:
