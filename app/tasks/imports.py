@@ -45,11 +45,11 @@ def import_upload(claim: Claim) -> None:
 def _read(upload: Upload, claim: Claim) -> Table:
     try:
         with object_store.local_file(upload.source_key) as path:
-            claim.step(0.05, stage="read")
-            table = read_table(path, upload.file_format, upload.reading)
+            table = read_table(
+                path, upload.file_format, upload.reading, lambda done: claim.step(0.7 * done, stage="read")
+            )
     except ObjectNotFound as error:
         raise AppError(ErrorCode.OBJECT_NOT_FOUND, "The uploaded file is gone from the object store.") from error
-    claim.step(0.65, stage="derive", rows=table.frame.height)
     return derive(table, upload.derived)
 
 

@@ -48,7 +48,7 @@ def sweep(*, older_than: timedelta) -> int:
     found = [stat.key for stat in object_store.list(PREFIX) if stat.modified_ms < oldest]
     # what is unfinished is asked first: an import that ends in between has its version in the second answer
     imports = select(Task.payload).where(Task.kind == TaskKind.IMPORT, Task.ended_at.is_(None))
-    unfinished = {payload["version_id"] for payload in db.session.scalars(imports)}
+    unfinished = {payload.get("version_id") for payload in db.session.scalars(imports)}
     kept = {key for row in db.session.execute(_KEYS) for key in row}
     db.session.commit()
     abandoned = [key for key in found if key not in kept and key.split("/")[1] not in unfinished]
