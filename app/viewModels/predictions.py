@@ -1,6 +1,5 @@
 """What a trained model says to rows that somebody gives."""
 
-import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 from uuid import UUID
@@ -85,7 +84,7 @@ def _faults(row: Row, inputs: Sequence[str]) -> list[tuple[str, str]]:
 def _fault(value: Any) -> str | None:
     if isinstance(value, bool) or not isinstance(value, int | float):
         return "null is not a number" if value is None else f"a number is needed, not {type(value).__name__}"
-    if math.isnan(value) or abs(value) > LARGEST:
+    if not abs(value) <= LARGEST:  # also NaN
         return f"a finite number up to {LARGEST:g} is needed"
     return None
 

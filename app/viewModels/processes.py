@@ -20,6 +20,7 @@ from app.utils.paging import Page, ordering, page_of
 from app.viewModels import modules as process_modules
 from app.viewModels import process_graph
 from app.viewModels.access import visible
+from engine.process import Link
 
 SORT_FIELDS = {"name": Process.name, "created_at": Process.created_at}
 
@@ -30,8 +31,8 @@ class Graph:
 
     process: Process
     modules: list[Module]
-    links: list[dict[str, str]]
-    layers: list[list[str]]
+    links: Sequence[Link]
+    layers: Sequence[Sequence[str]]
 
 
 def create(

@@ -135,7 +135,7 @@ class ModelOut(Schema):
 
 class PredictIn(Input):
     rows = fields.List(
-        fields.Dict(keys=fields.String(), values=fields.Raw(metadata={"type": "number"})),
+        fields.Dict(keys=fields.String(), values=fields.Raw(allow_none=True, metadata={"type": "number"})),
         required=True,
         validate=validate.Length(1, MOST_ROWS),
         metadata={"description": "A number for each input of the model, by tag."},

@@ -29,10 +29,12 @@ class ProcessOut(Schema):
 
 
 class LinkOut(Schema):
-    source = fields.String(required=True, metadata={"description": "The module upstream."})
+    """Input ``tag`` of ``module`` is output ``source_tag`` of ``source``."""
+
+    module = fields.String(required=True)
+    tag = fields.String(required=True)
+    source = fields.String(required=True)
     source_tag = fields.String(required=True)
-    target = fields.String(required=True, metadata={"description": "The module that takes it in."})
-    target_tag = fields.String(required=True)
 
 
 class ProcessGraphOut(ProcessOut):
