@@ -25,14 +25,14 @@ def read_parquet(path: Path, reading: Reading, on_progress: OnProgress) -> RawTa
         DuplicateTag: two names are the same without the white space around them.
     """
     with refusing("the Parquet file"):
-        names = pl.scan_parquet(path).collect_schema().names()
+        names = _scan(path).collect_schema().names()
         n_rows = count_rows(path)
     headings = check_headings(names)
     if n_rows * len(names) > MAX_CELLS:
         message = f"the table has {n_rows} rows of {len(names)} columns, more than {MAX_CELLS} cells"
         raise TooLarge(message, rows=n_rows, columns=len(names))
     with refusing("the Parquet file"):
-        columns = pl.read_parquet(path).get_columns()
+        columns = _scan(path).collect().get_columns()
     on_progress(1.0)
     return RawTable(headings, columns, reading, [])
 
@@ -44,12 +44,12 @@ def write_parquet(frame: pl.DataFrame, path: Path) -> None:
 
 def count_rows(path: Path) -> int:
     """Return the number of rows, from the end of the file alone."""
-    return int(pl.scan_parquet(path).select(pl.len()).collect().item())
+    return int(_scan(path).select(pl.len()).collect().item())
 
 
 def read_tags(path: Path) -> dict[str, str]:
     """Return the type of each tag in the order of the columns: real, integer, text, time or boolean."""
-    return {tag: type_name(kind) for tag, kind in pl.scan_parquet(path).collect_schema().items()}
+    return {tag: type_name(kind) for tag, kind in _scan(path).collect_schema().items()}
 
 
 def read_rows(
@@ -62,7 +62,7 @@ def read_rows(
     Raises:
         UnknownTag: there is no such column.
     """
-    frame = pl.scan_parquet(path)
+    frame = _scan(path)
     if columns is not None:
         frame = _select(frame, columns)
     page = frame.slice(offset, limit).collect()
@@ -81,7 +81,7 @@ def columns_to_numpy(source: pl.DataFrame | Path, tags: Sequence[str]) -> dict[s
         UnknownTag: the table does not have the tag.
         WrongTagType: the tag holds text.
     """
-    lazy = source.lazy() if isinstance(source, pl.DataFrame) else pl.scan_parquet(source)
+    lazy = source.lazy() if isinstance(source, pl.DataFrame) else _scan(source)
     schema = lazy.collect_schema()
     lazy = _select(lazy, list(dict.fromkeys(tags)))
     for tag in tags:
@@ -100,6 +100,10 @@ def type_name(kind: pl.DataType) -> str:
     """Return what a tag of this type is called: real, integer, text, time or boolean."""
     names = {pl.Float64: "real", pl.Int64: "integer", pl.String: "text", pl.Boolean: "boolean"}
     return "time" if kind == pl.Datetime else next(name for known, name in names.items() if kind == known)
+
+
+def _scan(path: Path) -> pl.LazyFrame:
+    return pl.scan_parquet(path, glob=False, hive_partitioning=False)  # a path may hold signs such as "*" and "="
 
 
 def _select(frame: pl.LazyFrame, tags: Sequence[str]) -> pl.LazyFrame:

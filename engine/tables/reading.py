@@ -145,7 +145,10 @@ class Note:
     """Something that was guessed or changed while reading, for the person who gave the file.
 
     Attributes:
-        code: what kind of thing, stable.
+        code: what kind of thing, stable. About the file: encoding, delimiter, decimal, ambiguous_decimal, sheet,
+            header_row, unit_row, blank_rows, error_cells. About columns: blank_header, empty_columns, bad_values,
+            mostly_numbers, no_values, not_finite, backtick. About times: time_format, time_zone, ambiguous_dates,
+            skipped_times, repeated_times.
         message: one sentence.
         details: the same for programs, as values that go to JSON.
     """

@@ -190,6 +190,17 @@ def test_columns_become_float64_arrays_with_nan_where_values_are_missing(stored)
         assert column.flags.writeable
 
 
+def test_a_path_may_look_like_a_pattern(tmp_path):
+    folder = tmp_path / "Ünit [3] {a} day=5"
+    folder.mkdir()
+    path = folder / "what?*.parquet"
+
+    write_parquet(pl.DataFrame({"a": [1.0]}), path)
+
+    assert read_table(path, "parquet").frame.to_dict(as_series=False) == {"a": [1.0]}
+    assert read_rows(path) == [{"a": 1.0}]
+
+
 def test_a_tag_may_be_called_like_a_pattern(tmp_path):
     write_parquet(pl.DataFrame({"*": [1.0], "^.*$": [2.0], "a": [3.0]}), tmp_path / "x.parquet")
 
