@@ -13,7 +13,7 @@ ALLOWED = {
     "app/sockets": {"viewModels", "libs", "utils", "extensions", "settings"},
     "app/tasks": {"viewModels", "engine", "libs", "utils", "extensions", "settings"},
     "app/commands": {"viewModels", "libs", "utils", "extensions"},
-    "app/viewModels": {"models", "engine", "libs", "utils", "extensions"},
+    "app/viewModels": {"models", "engine", "libs", "utils", "extensions", "version"},
     "app/models": {"libs", "utils", "extensions", "settings"},
     "app/utils": {"libs"},
     "app/libs": set(),

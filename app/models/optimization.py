@@ -2,10 +2,12 @@
 
 from uuid import UUID
 
-from sqlalchemy import JSON, BigInteger, ForeignKey
+from sqlalchemy import JSON, BigInteger, ColumnElement, ForeignKey, case, select
+from sqlalchemy.ext.hybrid import hybrid_property
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from app.extensions import db
+from app.libs.enums import OptimizationState, TaskState
 from app.libs.error_codes import ErrorCode
 from app.models.columns import Created, Id, InProject, Json, Name, Word
 from app.models.model import Model
@@ -30,3 +32,29 @@ class Optimization(InProject, Created, db.Model):
 
     model: Mapped[Model] = relationship()
     task: Mapped[Task | None] = relationship()
+
+    @hybrid_property
+    def state(self) -> OptimizationState:
+        """What has become of it: done once there is a result, otherwise as its task stands or has ended."""
+        if self.result is not None:
+            return OptimizationState.DONE
+        task_state = self.task.state if self.task else TaskState.FAILED  # ended tasks are cleaned away some day
+        return _ENDED.get(task_state, OptimizationState.RUNNING)
+
+    @state.inplace.expression
+    @classmethod
+    def _state_in_sql(cls) -> ColumnElement[str]:
+        task_state = select(Task.state).where(Task.id == cls.task_id).scalar_subquery()
+        return case(
+            (cls.result.is_not(None), OptimizationState.DONE),
+            (cls.task_id.is_(None), OptimizationState.FAILED),
+            *((task_state == ended, state) for ended, state in _ENDED.items()),
+            else_=OptimizationState.RUNNING,
+        )
+
+
+_ENDED = {
+    TaskState.FAILED: OptimizationState.FAILED,
+    TaskState.CANCELLED: OptimizationState.CANCELLED,
+    TaskState.SUCCEEDED: OptimizationState.FAILED,  # cannot be: success and result are one transaction
+}

@@ -2,9 +2,21 @@
 
 from flask_smorest import Api
 
-from app.views.v1 import accounts, datasets, models, modules, objects, processes, projects, server, tasks, users
+from app.views.v1 import (
+    accounts,
+    datasets,
+    models,
+    modules,
+    objects,
+    optimizations,
+    processes,
+    projects,
+    server,
+    tasks,
+    users,
+)
 
-RESOURCES = (server, accounts, users, projects, datasets, processes, modules, models, tasks, objects)
+RESOURCES = (server, accounts, users, projects, datasets, processes, modules, models, optimizations, tasks, objects)
 
 
 def init_app(api: Api) -> None:

@@ -1,0 +1,98 @@
+"""From what a user asked to a complete problem: bounds, scales and fixed inputs filled in, everything checked."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
+from typing import Any, NoReturn, TypeVar
+
+from app.libs.error_codes import ErrorCode
+from app.libs.errors import AppError
+from app.models import Model
+from app.viewModels import model_history
+from engine.evaluator import spread
+from engine.expressions import Expression
+from engine.problem import Limit, Problem, Term, Variable
+
+Part = TypeVar("Part", Term, Limit)
+
+
+def complete(
+    model: Model,
+    *,
+    terms: Sequence[Mapping[str, Any]],
+    limits: Sequence[Mapping[str, Any]],
+    bounds: Mapping[str, Sequence[float]],
+    fixed: Mapping[str, float],
+) -> Problem:
+    """Return the problem with nothing left open.
+
+    Bounds that are not given are the range of the rows that the model was trained on. A scale that is not given is the
+    standard deviation of its expression over those rows; but a single term keeps its own unit, since there is nothing
+    to compare it with.
+
+    Raises:
+        AppError: MODEL_NOT_TRAINED, INVALID_INPUT (a disturbance without a value, a tag that is no input, ...).
+        EngineError: the problem contradicts itself or does not fit the model.
+    """
+    if model.metrics is None:
+        raise AppError(ErrorCode.MODEL_NOT_TRAINED, f"It is {model.state}.", state=model.state)
+    _check_inputs(model.inputs, bounds=bounds, fixed=fixed)
+    inputs = [entry["tag"] for entry in model.inputs]
+    problem = Problem(
+        variables=tuple(Variable(tag, *bounds.get(tag, model.ranges[tag])) for tag in inputs if tag not in fixed),
+        fixed={tag: fixed[tag] for tag in inputs if tag in fixed},
+        terms=tuple(Term(**term) for term in terms),
+        limits=tuple(Limit(**limit) for limit in limits),
+    )
+    problem.check(inputs, model.outputs)
+    return _scaled(problem, model)
+
+
+def in_words(problem: Problem) -> str:
+    """Return a name for the problem: what is wanted, and at what."""
+    wanted = ", ".join(f"{term.goal} {term.of}" for term in problem.terms)
+    given = ", ".join(f"{tag} = {value:g}" for tag, value in problem.fixed.items())
+    words = f"{wanted} at {given}" if given else wanted
+    return words if len(words) <= 200 else words[:197] + "..."
+
+
+def _check_inputs(
+    inputs: Sequence[Mapping[str, str]], *, bounds: Mapping[str, Sequence[float]], fixed: Mapping[str, float]
+) -> None:
+    """Refuse what cannot be said of these inputs. The details hold the field as ``path``, as the engine's do."""
+    roles = {entry["tag"]: entry["role"] for entry in inputs}
+    for path, given in (("bounds", bounds), ("fixed", fixed)):
+        if unknown := [tag for tag in given if tag not in roles]:
+            _refuse(path, f"the model has no input {_listed(unknown)}; it has {_listed(roles)}", unknown)
+    if missing := [tag for tag, role in roles.items() if role == "disturbance" and tag not in fixed]:
+        _refuse("fixed", f"give a value for {_listed(missing)}: a disturbance cannot be chosen", missing)
+    if both := [tag for tag in bounds if tag in fixed]:
+        _refuse("bounds", f"{_listed(both)} is fixed, so it has no bounds", both)
+    if turned := [tag for tag, (lower, upper) in bounds.items() if lower > upper]:
+        _refuse("bounds", f"the lower bound of {_listed(turned)} is above its upper bound", turned)
+    if len(fixed) == len(roles):
+        _refuse("fixed", "every input is fixed, so there is nothing to search for", list(fixed))
+
+
+def _scaled(problem: Problem, model: Model) -> Problem:
+    """Return the problem with the scales that are open filled in. Only for them the model's rows are read."""
+    terms = problem.terms
+    if len(terms) == 1 and terms[0].scale is None:
+        terms = (replace(terms[0], scale=1.0),)
+    if all(part.scale is not None for part in (*terms, *problem.limits)):
+        return replace(problem, terms=terms)
+    columns = model_history.of(model, model.dataset_version).columns
+
+    def filled(part: Part) -> Part:
+        return (
+            part if part.scale is not None else replace(part, scale=spread(Expression.parse(part.of).evaluate(columns)))
+        )
+
+    return replace(problem, terms=tuple(map(filled, terms)), limits=tuple(map(filled, problem.limits)))
+
+
+def _refuse(path: str, reason: str, tags: Sequence[str]) -> NoReturn:
+    raise AppError(ErrorCode.INVALID_INPUT, f"{path}: {reason}.", path=path, tags=list(tags))
+
+
+def _listed(tags: Iterable[str]) -> str:
+    return ", ".join(repr(tag) for tag in tags)
