@@ -24,7 +24,7 @@ def connect(auth: Any = None) -> None:
     try:
         actor = tokens.actor_of_access_token(str((auth or {}).get("token", "")))
     except AppError as error:
-        raise ConnectionRefusedError(_told(error)) from error
+        raise ConnectionRefusedError(error.detail, _told(error)) from error
     _actors()[request.sid] = actor
 
 

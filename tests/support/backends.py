@@ -58,7 +58,9 @@ class Backend:
         """Delete all rows of `database_url` (tables stay), all keys and all objects."""
         delete_all_rows(self.database_url)
         with Redis.from_url(self.redis_url) as redis:
-            redis.flushall()
+            for key in redis.scan_iter():
+                if b"_kombu.binding" not in key:  # by which a running worker's queues are found
+                    redis.delete(key)
         store = object_store_from_url(self.object_store_url, signing_key="")
         for found in list(store.list()):
             store.delete(found.key)
