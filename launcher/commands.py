@@ -9,10 +9,7 @@ ROOT = Path(__file__).resolve().parent.parent
 WEB = ("gunicorn", "-c", "gunicorn.py", "wsgi:app")
 WORKER = ("celery", "-A", "wsgi:celery", "worker")
 BEAT = ("celery", "-A", "wsgi:celery", "beat")
-MIGRATE = ("flask", "db", "upgrade")
-PREPARE_OBJECTS = ("flask", "objects", "prepare")
-LIST_USERS = ("flask", "user", "list")
-CREATE_ADMIN = ("flask", "user", "create", "admin", "--role", "admin", "--password-stdin")
+PREPARE = ("flask", "prepare")
 COAL_UNIT = ROOT / "examples" / "coal_unit" / "run.py"
 
 

@@ -8,8 +8,6 @@ from pathlib import Path
 from launcher import commands, instance, ports, server
 from launcher.logs import say
 
-ADMIN = "admin"
-
 
 def run(folder: Path, *, port: int) -> int:
     """Run the example on the instance in `folder` and return its exit status."""
@@ -26,7 +24,7 @@ def run(folder: Path, *, port: int) -> int:
             "example",
             commands.script(
                 commands.COAL_UNIT,
-                *("--url", running.url, "--username", ADMIN),
+                *("--url", running.url, "--username", server.ADMIN),
                 *("--report", str(folder / "report.json"), "--plot", str(folder / "convergence.png")),
             ),
             environment={

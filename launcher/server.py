@@ -14,6 +14,7 @@ from launcher.errors import LaunchError
 from launcher.logs import say
 from launcher.supervisor import Supervisor, ending
 
+ADMIN = "admin"
 READY_SECONDS = 90.0
 
 
@@ -70,15 +71,12 @@ def running(
                 say("Starting Valkey ...")
                 redis_url = valkey.start(supervisor, folder / "valkey", kept["REDIS_PASSWORD"])
                 supervisor.environment["SETPOINT_REDIS_URL"] = redis_url
-            say("Bringing the database up to date ...")
-            _run_step(supervisor, commands.MIGRATE, failure="The database cannot be brought up to date")
-            if supervisor.environment.get("SETPOINT_OBJECT_STORE_URL"):  # a folder of ours needs no preparation
-                _run_step(supervisor, commands.PREPARE_OBJECTS, failure="The object store cannot be prepared")
+            say("Preparing the database ...")
+            new_admin_password = _prepare(supervisor, admin_password(kept))
             say("Starting the web server and the worker ...")
             host, port = listener.getsockname()[:2]
             _start_web(supervisor, listener)
             _start_worker(supervisor)
-            new_admin_password = _ensure_admin(supervisor, lambda: admin_password(kept))  # while they start
             url = _wait_until_ready(supervisor, host, port)
             yield Server(url, supervisor, new_admin_password)
             say("Stopping ...")
@@ -105,26 +103,13 @@ def environment(folder: Path, kept: Mapping[str, str], inherited: Mapping[str, s
     return {k: v for k, v in (defaults | dict(inherited) | fixed).items() if k != "PYTHONPATH"}
 
 
-def _run_step(supervisor: Supervisor, command: tuple[str, ...], *, failure: str, stdin: bytes = b"") -> str:
-    """Run a command to its end and return what it printed.
-
-    Raises:
-        LaunchError: it ended with another status than 0.
-    """
-    ended = supervisor.run("setup", commands.program(command), stdin=stdin)
+def _prepare(supervisor: Supervisor, password: str) -> str | None:
+    """Bring the database up to date; return the password if there was no account, and the first admin got it."""
+    command = commands.program(commands.PREPARE, "--first-admin", ADMIN)
+    ended = supervisor.run("prepare", command, stdin=f"{password}\n".encode())
     if ended.status != 0:
-        raise LaunchError(f"{failure}: {' '.join(command)} {ending(ended.status)}.{ended.last_lines}")
-    return ended.printed
-
-
-def _ensure_admin(supervisor: Supervisor, password: Callable[[], str]) -> str | None:
-    """Make the first admin if there is no user at all; return the password then."""
-    if _run_step(supervisor, commands.LIST_USERS, failure="The users cannot be listed"):
-        return None
-    chosen = password()
-    given = f"{chosen}\n".encode()
-    _run_step(supervisor, commands.CREATE_ADMIN, failure="The first admin cannot be made", stdin=given)
-    return chosen
+        raise LaunchError(f"The database cannot be prepared: flask {ending(ended.status)}.{ended.last_lines}")
+    return password if ended.printed else None
 
 
 def _start_web(supervisor: Supervisor, listener: socket.socket) -> None:

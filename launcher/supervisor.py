@@ -61,7 +61,7 @@ class Supervisor:
         cwd: the working directory of every child.
         log_folder: where `<name>.log` of every child goes.
         environment: the whole environment of every child.
-        echo: whether the terminal shows the children's log lines as well.
+        echo: whether the terminal shows the log lines as well, but for those of what the others use.
         grace: seconds a child has between SIGTERM and SIGKILL.
         base_grace: the same for what the others use, counted from when those are gone.
         held_fds: descriptors that stay open until the last child is gone (the instance's lock).
@@ -249,7 +249,7 @@ class Supervisor:
         for child in self.children:
             if child.log is not None:
                 fresh = child.log.read_new_lines()
-                if self.echo:
+                if self.echo and not child.is_base:
                     say("\n".join(f"{child.name:<7}| {line}" for line in fresh))
 
 

@@ -2,7 +2,6 @@
 
 import re
 import runpy
-import shlex
 from dataclasses import fields
 
 import pytest
@@ -14,8 +13,8 @@ from launcher.__main__ import USUAL_PORT, parser
 
 ROOT = commands.ROOT
 SETTINGS = {f"{PREFIX}{field.name.upper()}" for field in fields(Settings)}
-OURS = ("web", "worker", "beat", "migrate")
-ONE_SHOT = ("migrate", "s3-folder")
+OURS = ("web", "worker", "beat", "prepare")
+ONE_SHOT = ("prepare", "s3-folder")
 
 
 @pytest.fixture(scope="module")
@@ -39,17 +38,11 @@ def test_compose_has_every_part_of_the_house(services):
 
 
 @pytest.mark.parametrize(
-    ("name", "command"), [("web", commands.WEB), ("worker", commands.WORKER), ("beat", commands.BEAT)]
+    ("name", "command"),
+    [("web", commands.WEB), ("worker", commands.WORKER), ("beat", commands.BEAT), ("prepare", commands.PREPARE)],
 )
 def test_compose_runs_the_launchers_commands(services, name, command):
     assert tuple(services[name]["command"]) == command
-
-
-def test_compose_prepares_what_the_launcher_prepares(services):
-    shell, flag, line = services["migrate"]["command"]
-
-    assert (shell, flag) == ("sh", "-c")
-    assert [tuple(shlex.split(part)) for part in line.split("&&")] == [commands.MIGRATE, commands.PREPARE_OBJECTS]
 
 
 @pytest.mark.parametrize("name", OURS)

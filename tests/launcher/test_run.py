@@ -64,32 +64,34 @@ def folder(tmp_path_factory):
     return tmp_path_factory.mktemp("launcher") / "a plant" / "机组 №1" / "instance"
 
 
+@contextlib.contextmanager
+def running(folder, eventually):
+    """Start the launcher on the instance, wait until it is ready, and end it if it still runs afterwards."""
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    run = Run(folder, "--port", "0")
+    try:
+        eventually(lambda: run.url, seconds=START_SECONDS)
+        yield run
+    finally:
+        if run.process.poll() is None:
+            run.process.terminate()
+        run.process.wait(timeout=15)
+
+
+@pytest.fixture
+def started(folder, eventually):
+    with running(folder, eventually) as run:
+        yield run
+
+
 @pytest.fixture(scope="module")
-def run(folder, eventually):
-    """Start the launcher on the instance and wait until it is ready; what still runs at the end is ended."""
-    started = []
-
-    def run() -> Run:
-        folder.parent.mkdir(parents=True, exist_ok=True)
-        started.append(Run(folder, "--port", "0"))
-        eventually(lambda: started[-1].url, seconds=START_SECONDS)
-        return started[-1]
-
-    yield run
-    for launcher in started:
-        if launcher.process.poll() is None:
-            launcher.process.terminate()
-        launcher.process.wait(timeout=15)
-
-
-@pytest.fixture(scope="module")
-def after_a_crash(run):
+def after_a_crash(folder, eventually):
     """Kill a running launcher and start the instance again; return the processes of the first, and the second."""
-    crashed = run()
-    below = crashed.descendants()
-    crashed.process.kill()
-    crashed.process.wait()
-    return below, run()
+    with running(folder, eventually) as crashed:
+        below = crashed.descendants()
+        crashed.process.kill()
+    with running(folder, eventually) as after:
+        yield below, after
 
 
 def sign_in(run: Run, password: str) -> int:
@@ -99,8 +101,7 @@ def sign_in(run: Run, password: str) -> int:
         return answer.status
 
 
-def test_the_first_start_makes_an_admin_and_ctrl_c_ends_everything_in_time(run, folder, is_running):
-    started = run()
+def test_the_first_start_makes_an_admin_and_ctrl_c_ends_everything_in_time(started, folder, is_running):
     password = re.search(r"sign in as admin with the password (\S+)", started.text)[1]
     below = started.descendants()
 
@@ -117,7 +118,7 @@ def test_the_first_start_makes_an_admin_and_ctrl_c_ends_everything_in_time(run, 
 
     assert (status, time.monotonic() - began < 10) == (0, True)
     assert not [pid for pid in below if is_running(pid)]
-    assert "Valkey is now ready to exit" in started.text
+    assert "Valkey is now ready to exit" in (folder / "logs" / "valkey.log").read_text()
     assert password not in "".join(path.read_text() for path in (folder / "logs").iterdir())
 
 
@@ -138,7 +139,7 @@ def test_a_killed_launcher_leaves_nothing_and_the_next_start_waits_for_that(afte
     assert "password" not in after.text  # it is the same instance: there is an admin
 
 
-def test_a_process_that_dies_ends_the_run_with_its_name(after_a_crash, folder, is_running):
+def test_a_process_that_dies_ends_the_run_with_its_name(after_a_crash, is_running):
     _, started = after_a_crash
     below = started.descendants()
     listed = subprocess.run(["ps", "-A", "-ww", "-o", "pid=,ppid=,args="], capture_output=True, text=True).stdout
@@ -148,7 +149,7 @@ def test_a_process_that_dies_ends_the_run_with_its_name(after_a_crash, folder, i
     os.kill(worker, signal.SIGKILL)
 
     assert started.process.wait(timeout=15) == 1
-    assert f"setpoint: worker was killed by SIGKILL.\nThe last lines of {folder}/logs/worker.log:" in started.text
+    assert "setpoint: worker was killed by SIGKILL.\n" in started.text
     assert "Traceback" not in started.text
     assert not [pid for pid in below if is_running(pid)]
 
@@ -167,5 +168,5 @@ def test_a_setting_that_is_unknown_stops_the_start_with_its_name(folder):
     refused = Run(folder, "--port", "0", SETPOINT_REGISTATION="open")
 
     assert refused.process.wait(timeout=60) == 1
-    assert "setpoint: The database cannot be brought up to date: flask db upgrade ended with" in refused.text
+    assert "setpoint: The database cannot be prepared: flask ended with exit status 1." in refused.text
     assert "SETPOINT_REGISTATION" in refused.text

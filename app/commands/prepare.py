@@ -1,0 +1,32 @@
+"""``flask prepare``: everything that must be there before the first request, in one process."""
+
+import sys
+
+import click
+from flask.cli import with_appcontext
+from flask_migrate import upgrade
+
+from app.extensions import object_store
+from app.libs.enums import Role
+from app.libs.errors import AppError
+from app.viewModels import users
+
+
+@click.command("prepare")
+@click.option(
+    "--first-admin",
+    metavar="NAME",
+    help="Make this administrator if there is no account at all; the password is read from standard input.",
+)
+@with_appcontext
+def prepare(first_admin: str | None) -> None:
+    """Bring the database up to date, and make the folder or bucket for objects. May be repeated at every start."""
+    upgrade()
+    object_store.prepare()
+    if first_admin and users.page(page=1, per_page=1).total == 0:
+        password = sys.stdin.readline().rstrip("\r\n")
+        try:
+            users.create(username=first_admin, password=password, role=Role.ADMIN)
+        except AppError as error:
+            raise click.ClickException(error.detail) from error
+        click.echo(f"Made {first_admin}.")
