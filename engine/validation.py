@@ -157,6 +157,7 @@ def cross_validate(
     seed: int = 0,
     n_jobs: int = 1,
     on_fold: Callable[[int, int], None] | None = None,
+    on_step: Callable[[float], None] | None = None,
 ) -> CrossValidation:
     """Return how well surrogates of this kind predict the rows that each fold holds out.
 
@@ -164,6 +165,7 @@ def cross_validate(
         kind, X, Y, inputs, outputs, params, seed, n_jobs: as ``surrogates.fit`` takes them, for every fold.
         folds: rows to train on and rows to test on, as ``folds`` gives them.
         on_fold: called after each fold as on_fold(folds done, folds in all); what it raises ends the work.
+        on_step: called also within folds, with the share of all folds that is done; what it raises ends the work.
 
     Raises:
         ShapeError, NotFinite, ParameterError, TrainingError: as ``surrogates.fit``.
@@ -179,7 +181,15 @@ def cross_validate(
     per_fold = []
     for done, (train, test) in enumerate(folds, start=1):
         surrogate = fit(
-            kind, X[train], Y[train], inputs=inputs, outputs=outputs, params=params, seed=seed, n_jobs=n_jobs
+            kind,
+            X[train],
+            Y[train],
+            inputs=inputs,
+            outputs=outputs,
+            params=params,
+            seed=seed,
+            n_jobs=n_jobs,
+            on_step=on_step and _within(on_step, done - 1, len(folds)),
         )
         predictions[test] = surrogate.predict(X[test])
         fold_scores = score(Y[test], predictions[test], outputs)
@@ -193,6 +203,11 @@ def cross_validate(
         n_rows=len(held_out),
         seconds=perf_counter() - started,
     )
+
+
+def _within(on_step: Callable[[float], None], n_done: int, n_folds: int) -> Callable[[float], None]:
+    """Return what a fit tells its progress to, so that ``on_step`` is told that of all folds."""
+    return lambda share: on_step((n_done + share) / n_folds)
 
 
 def score(measured: NDArray[np.float64], predicted: NDArray[np.float64], outputs: Sequence[str]) -> Scores:

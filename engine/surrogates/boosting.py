@@ -1,17 +1,20 @@
 """Gradient boosting: grown by scikit-learn, one booster per output, then carried into our arrays."""
 
-from collections.abc import Mapping
+import itertools
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
 
 from engine.surrogates.arrays import Floats
-from engine.surrogates.params import MAX_DEPTH, ParamValue
+from engine.surrogates.params import MAX_DEPTH, OnStep, ParamValue
 from engine.surrogates.scaling import Scaling
 from engine.surrogates.trees import LEAF, TreeEnsemble
 
 
-def fit_boosting(X: Floats, Y: Floats, params: Mapping[str, ParamValue], seed: int, n_jobs: int) -> TreeEnsemble:
+def fit_boosting(
+    X: Floats, Y: Floats, params: Mapping[str, ParamValue], seed: int, n_jobs: int, on_step: OnStep
+) -> TreeEnsemble:
     """Return the sum of one booster per output. ``n_jobs`` is not used: a booster sums in one thread or
     differs.
 
@@ -20,13 +23,15 @@ def fit_boosting(X: Floats, Y: Floats, params: Mapping[str, ParamValue], seed: i
     Source:
         Ke et al. (2017), LightGBM, Advances in Neural Information Processing Systems 30.
     """
-    from sklearn.ensemble import (
-        HistGradientBoostingRegressor,
-    )  # two seconds to import; only training needs it
+    from sklearn.ensemble import HistGradientBoostingRegressor  # two seconds to import; only training needs it
 
     y_scaling = Scaling.of(Y)
+    n_trees = int(params["n_iterations"] or 0) * Y.shape[1]
+    grown = itertools.count()
+    loss = _squared_error(lambda: on_step(next(grown) / n_trees))
     boosters = [
         HistGradientBoostingRegressor(
+            loss=loss,
             max_iter=params["n_iterations"],
             learning_rate=params["learning_rate"],
             max_leaf_nodes=params["max_leaves"],
@@ -39,6 +44,18 @@ def fit_boosting(X: Floats, Y: Floats, params: Mapping[str, ParamValue], seed: i
         for column in y_scaling.apply(Y).T
     ]
     return from_boosters(boosters, y_scaling)
+
+
+def _squared_error(on_tree: Callable[[], None]) -> Any:
+    """Return scikit-learn's default loss, which calls ``on_tree`` when it is asked for the errors left to a tree."""
+    from sklearn._loss.loss import HalfSquaredError
+
+    class SquaredError(HalfSquaredError):  # type: ignore[misc]
+        def gradient(self, *args: Any, **kwargs: Any) -> Any:
+            on_tree()
+            return super().gradient(*args, **kwargs)
+
+    return SquaredError()
 
 
 def from_boosters(boosters: list[Any], y_scaling: Scaling) -> TreeEnsemble:

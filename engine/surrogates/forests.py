@@ -6,12 +6,17 @@ from typing import Any
 import numpy as np
 
 from engine.surrogates.arrays import Floats
-from engine.surrogates.params import MAX_DEPTH, ParamValue
+from engine.surrogates.params import MAX_DEPTH, OnStep, ParamValue
 from engine.surrogates.scaling import Scaling
 from engine.surrogates.trees import LEAF, TreeEnsemble
 
+_BATCH = 100_000
+"""Cells of X, counted once a tree, that are learned from between two steps: a tenth of a second or so."""
 
-def fit_random_forest(X: Floats, Y: Floats, params: Mapping[str, ParamValue], seed: int, n_jobs: int) -> TreeEnsemble:
+
+def fit_random_forest(
+    X: Floats, Y: Floats, params: Mapping[str, ParamValue], seed: int, n_jobs: int, on_step: OnStep
+) -> TreeEnsemble:
     """Return a forest of trees grown on bootstrap samples, each split the best one.
 
     Source:
@@ -19,10 +24,12 @@ def fit_random_forest(X: Floats, Y: Floats, params: Mapping[str, ParamValue], se
     """
     from sklearn.ensemble import RandomForestRegressor  # two seconds to import; only training needs it
 
-    return _fit(RandomForestRegressor, X, Y, params, seed, n_jobs)
+    return _fit(RandomForestRegressor, X, Y, params, seed, n_jobs, on_step)
 
 
-def fit_extra_trees(X: Floats, Y: Floats, params: Mapping[str, ParamValue], seed: int, n_jobs: int) -> TreeEnsemble:
+def fit_extra_trees(
+    X: Floats, Y: Floats, params: Mapping[str, ParamValue], seed: int, n_jobs: int, on_step: OnStep
+) -> TreeEnsemble:
     """Return a forest of trees grown on all rows, each split the best of randomly drawn ones.
 
     Source:
@@ -30,23 +37,34 @@ def fit_extra_trees(X: Floats, Y: Floats, params: Mapping[str, ParamValue], seed
     """
     from sklearn.ensemble import ExtraTreesRegressor
 
-    return _fit(ExtraTreesRegressor, X, Y, params, seed, n_jobs)
+    return _fit(ExtraTreesRegressor, X, Y, params, seed, n_jobs, on_step)
 
 
 def _fit(
-    regressor: Any, X: Floats, Y: Floats, params: Mapping[str, ParamValue], seed: int, n_jobs: int
+    regressor: Any,
+    X: Floats,
+    Y: Floats,
+    params: Mapping[str, ParamValue],
+    seed: int,
+    n_jobs: int,
+    on_step: OnStep,
 ) -> TreeEnsemble:
     x_scaling, y_scaling = Scaling.of(X), Scaling.of(Y)
     forest = regressor(
-        n_estimators=params["n_trees"],
         max_depth=params["max_depth"] or MAX_DEPTH,
         min_samples_leaf=params["min_rows_leaf"],
         max_features=params["max_features"],
         random_state=seed,
-        n_jobs=n_jobs,  # trees are seeded one by one before the work is shared out: no bit depends on it
+        n_jobs=n_jobs,
+        warm_start=True,
     )
-    targets = y_scaling.apply(Y)
-    forest.fit(x_scaling.apply(X), targets if targets.shape[1] > 1 else targets[:, 0])
+    scaled, targets = x_scaling.apply(X), y_scaling.apply(Y)
+    targets = targets if targets.shape[1] > 1 else targets[:, 0]
+    # Trees are seeded one by one before the work is shared out: no bit depends on n_jobs, nor on the batches.
+    n_trees, batch = int(params["n_trees"] or 0), max(n_jobs, _BATCH // X.size)
+    for n_grown in [*range(batch, n_trees, batch), n_trees]:
+        forest.set_params(n_estimators=n_grown).fit(scaled, targets)
+        on_step(n_grown / n_trees)
     return from_forest([tree.tree_ for tree in forest.estimators_], x_scaling, y_scaling)
 
 

@@ -16,6 +16,7 @@ from engine.surrogates.params import (
     BoostingParams,
     ForestParams,
     LinearParams,
+    OnStep,
     Params,
     ParamValue,
     complete,
@@ -46,13 +47,14 @@ class Kind:
         title: the name that people read.
         params: dataclass of its hyperparameters.
         form: what it computes with.
-        fit: from X (n, d), Y (n, m), complete hyperparameters, seed and number of threads to the form.
+        fit: from X (n, d), Y (n, m), complete hyperparameters, seed, number of threads and the function that
+            is told of the progress, to the form.
     """
 
     title: str
     params: type[Params]
     form: type[Form]
-    fit: Callable[[Floats, Floats, Mapping[str, ParamValue], int, int], Form]
+    fit: Callable[[Floats, Floats, Mapping[str, ParamValue], int, int, OnStep], Form]
 
 
 KINDS: Mapping[str, Kind] = MappingProxyType(

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from engine.surrogates.arrays import Floats
-from engine.surrogates.params import ParamValue
+from engine.surrogates.params import OnStep, ParamValue
 from engine.surrogates.scaling import Scaling
 from engine.surrogates.stored import ArraySpec, take
 
@@ -68,11 +68,14 @@ class LinearForm:
         return cls(Scaling(found["center"], found["scale"]), found["coefficients"], found["intercept"])
 
 
-def fit_linear(X: Floats, Y: Floats, params: Mapping[str, ParamValue], seed: int, n_jobs: int) -> LinearForm:
+def fit_linear(
+    X: Floats, Y: Floats, params: Mapping[str, ParamValue], seed: int, n_jobs: int, on_step: OnStep
+) -> LinearForm:
     """Return the W that minimizes |Y - b - Z W|^2 + alpha |W|^2; of several, the smallest.
 
     Constant, repeated or dependent inputs are no obstacle: the solution of least norm shares a coefficient
-    among them. ``seed`` and ``n_jobs`` are there for the other kinds' sake; there is no chance in this one.
+    among them. ``seed``, ``n_jobs`` and ``on_step`` are there for the other
+    kinds' sake: there is no chance in this one, and it is done at once.
 
     Source:
         Ridge regression as least squares on rows appended to Z, e.g. Hastie, Tibshirani and Friedman (2009),

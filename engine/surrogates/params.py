@@ -4,7 +4,7 @@ Each kind has a frozen dataclass whose fields carry their bounds, so that the ch
 API and the documentation cannot tell different stories. ``null`` (None) means "no limit" where it is allowed.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import Field, dataclass, field, fields
 from typing import Any
 
@@ -15,6 +15,7 @@ from engine.errors import ParameterError
 MAX_DEPTH = 256
 
 ParamValue = int | float | None
+OnStep = Callable[[float], None]  # is told the share of a training that is done; what it raises ends the training
 
 
 def _bounded(default: ParamValue, minimum: float, maximum: float, doc: str, *, is_open: bool = False) -> Any:

@@ -16,7 +16,7 @@ import numpy as np
 from engine.errors import ParameterError, ShapeError, TrainingError
 from engine.surrogates.arrays import Floats, matrix
 from engine.surrogates.kinds import Form, check_params, find_kind
-from engine.surrogates.params import ParamValue
+from engine.surrogates.params import OnStep, ParamValue
 
 LARGEST_TRAINED = 1e30
 """Numbers beyond this (either sign) are not measurements, and their squares would endanger the arithmetic."""
@@ -79,6 +79,7 @@ def fit(
     params: Mapping[str, Any] | None = None,
     seed: int = 0,
     n_jobs: int = 1,
+    on_step: OnStep | None = None,
 ) -> Surrogate:
     """Train a surrogate of this kind on rows X -> Y.
 
@@ -89,6 +90,8 @@ def fit(
         params: hyperparameters that differ from the defaults; ``describe_params`` tells them.
         seed: of everything random, 0 to 2^32 - 1; the same seed on the same data gives the same bits.
         n_jobs: threads for training a forest; it changes the time and not a bit of the result.
+        on_step: called while trees are grown, every tenth of a second or after each tree if that takes longer,
+            with the share of the work that is done. What it raises ends the training.
 
     Raises:
         ParameterError: kind, a hyperparameter, seed or n_jobs is not one that is allowed.
@@ -112,7 +115,7 @@ def fit(
         raise TrainingError("there are no rows to train on; at least 1 is needed", n_rows=0)
 
     with _one_thread():
-        form = find_kind(kind).fit(X, Y, complete, seed, n_jobs)
+        form = find_kind(kind).fit(X, Y, complete, seed, n_jobs, on_step or (lambda _share: None))
     _check_size(form)
     return Surrogate(
         kind=kind,
