@@ -24,8 +24,15 @@ def run_training(claim: Claim) -> None:
     started = time.perf_counter()
     order, rows = training.load(UUID(claim.payload["model_id"]))
     claim.tell((EventType.LOG, _about(rows)))
-    n_fits = order.validation.n_folds + 1
+    n_folds = order.validation.n_folds
     learn = {"inputs": order.inputs, "outputs": order.outputs, "params": order.params, "seed": order.seed}
+
+    def validating(share: float) -> None:
+        n_done = int(round(share * n_folds, 6))
+        claim.step(share * n_folds / (n_folds + 1), stage="validate", folds_done=n_done, n_folds=n_folds)
+
+    def learning(share: float) -> None:
+        claim.step((n_folds + share) / (n_folds + 1), stage="learn")
 
     validated = cross_validate(
         order.kind,
@@ -33,11 +40,12 @@ def run_training(claim: Claim) -> None:
         rows.Y,
         rows.folds(order.validation, seed=order.seed),
         **learn,
-        on_fold=lambda done, n_folds: claim.step(done / n_fits, fold=done, n_folds=n_folds),
+        on_fold=lambda n_done, n_all: validating(n_done / n_all),
+        on_step=validating,
     )
     metrics = training.metrics(order, rows, validated)
     claim.tell(*((EventType.METRIC, _score_of(output, metrics)) for output in order.outputs))
-    surrogate = fit(order.kind, rows.X, rows.Y, **learn)
+    surrogate = fit(order.kind, rows.X, rows.Y, **learn, on_step=learning)
 
     with stored(surrogate, order.model_id, claim.lease.fence) as artifact, claim.success() as result:
         seconds = time.perf_counter() - started

@@ -179,9 +179,9 @@ def promote(model_id: UUID, *, actor: Actor) -> Model:
         raise AppError(
             ErrorCode.MODEL_OUTDATED,
             f"Train a model for what {model.module.name!r} takes and gives now.",
-            model_inputs=module_tags.names(model.inputs),
+            model_inputs=model.inputs,
             model_outputs=model.outputs,
-            module_inputs=module_tags.names(model.module.inputs),
+            module_inputs=model.module.inputs,
             module_outputs=model.module.outputs,
         )
     model.module.production_model_id = model.id

@@ -37,8 +37,15 @@ def check(inputs: Sequence[dict[str, Any]], outputs: Sequence[str], version: Dat
 
 
 def fits(model: Model, module: Module) -> bool:
-    """Whether the model takes and gives what the module does now, in whatever order."""
-    return set(names(model.inputs)) == set(names(module.inputs)) and set(model.outputs) == set(module.outputs)
+    """Whether the model takes and gives what the module does now, in whatever order and wherever links come from.
+
+    Roles count: an optimization frees and fixes inputs by the roles that the model was trained with.
+    """
+    return _roles(model.inputs) == _roles(module.inputs) and set(model.outputs) == set(module.outputs)
+
+
+def _roles(inputs: Sequence[dict[str, Any]]) -> dict[str, str]:
+    return {given["tag"]: given["role"] for given in inputs}
 
 
 def _listed(tags: Sequence[str]) -> str:

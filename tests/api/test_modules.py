@@ -97,20 +97,28 @@ def test_a_module_moves_to_another_data_set_of_the_project(change, upload, modul
     assert answer.json["dataset"] == {"id": other, "name": "winter"}
 
 
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"inputs": [{"tag": "a", "role": "control"}]},
+        {"inputs": [{"tag": "a", "role": "control"}, {"tag": "b", "role": "control"}]},
+        {"outputs": ["y", "z"]},
+    ],
+)
 def test_a_model_that_no_longer_fits_its_module_is_taken_out_of_production_and_the_answer_says_so(
-    app, client, headers, change, module, train
+    app, client, headers, change, module, train, fields
 ):
     model = train()
     client.post(f"/api/v1/models/{model['id']}/promote", headers=headers)
 
-    answer = change(module, inputs=[{"tag": "a", "role": "control"}])
+    answer = change(module, **fields)
 
     assert answer.status_code == 200
     assert answer.json["production_model"] is None
     assert answer.json["unset_production_model"]["id"] == model["id"]
     kept = client.get(f"/api/v1/models/{model['id']}", headers=headers).json
     assert not kept["is_production"]
-    assert [given["tag"] for given in kept["inputs"]] == ["a", "b"]
+    assert kept["inputs"] == module["inputs"]
     with app.app_context():
         assert db.session.query(Module).one().production_model_id is None
 
@@ -119,7 +127,7 @@ def test_a_model_that_no_longer_fits_its_module_is_taken_out_of_production_and_t
     "fields",
     [
         {"name": "furnace"},
-        {"inputs": [{"tag": "b", "role": "control"}, {"tag": "a", "role": "control"}]},
+        {"inputs": [{"tag": "b", "role": "disturbance"}, {"tag": "a", "role": "control"}]},
         {"outputs": ["y"]},
     ],
 )

@@ -1,6 +1,7 @@
 """What a training does with its rows, what it leaves behind, and what it does not."""
 
 import time
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import polars as pl
@@ -106,7 +107,7 @@ def test_a_watcher_sees_the_rows_the_folds_and_every_score_with_its_validation(s
         kind: [event["data"] for event in told if event["type"] == kind] for kind in ("log", "metric", "progress")
     }
     assert of_type["log"][0]["n_rows_dropped"] == 1
-    assert of_type["progress"][0] == {"done": 0.25, "fold": 1, "n_folds": 3}
+    assert of_type["progress"][0] == {"done": 0.25, "stage": "validate", "folds_done": 1, "n_folds": 3}
     (metric,) = of_type["metric"]
     assert metric["output"] == "y"
     assert metric["validation"] == {"scheme": "random", "n_folds": 3, "group": None}
@@ -175,6 +176,30 @@ def test_a_training_cancelled_in_the_middle_leaves_nothing(app, client, headers,
     assert (row.metrics, row.artifact_key) == (None, None)
     assert stored_keys(app) == []
     assert get_state(row.id) == "cancelled"
+
+
+def test_a_forest_in_growth_is_cancelled_within_seconds(app, client, headers, module, upload, work):
+    upload(plant_table(3000))
+    asked = {"kind": "random_forest", "params": {"n_trees": 2000}}  # minutes of work
+    task_id = client.post(f"/api/v1/modules/{module['id']}/models", json=asked, headers=headers).json["id"]
+    asked_at = []
+
+    def cancel_once_it_grows():
+        watcher, deadline = app.test_client(), time.monotonic() + TIMES_OUT_S
+        while watcher.get(f"/api/v1/tasks/{task_id}", headers=headers).json["progress"] == 0:
+            assert time.monotonic() < deadline
+            time.sleep(0.05)
+        asked_at.append(time.monotonic())
+        watcher.post(f"/api/v1/tasks/{task_id}/cancel", headers=headers)
+
+    with ThreadPoolExecutor() as pool:
+        cancelled = pool.submit(cancel_once_it_grows)
+        work()
+        cancelled.result()
+
+    assert time.monotonic() - asked_at[0] < 5  # a second and what a busy machine adds
+    assert client.get(f"/api/v1/tasks/{task_id}", headers=headers).json["state"] == "cancelled"
+    assert stored_keys(app) == []
 
 
 def test_a_training_that_lost_its_lease_leaves_nothing(app, start, monkeypatch):
