@@ -1,8 +1,10 @@
 """What the launcher's tests share: waiting for a condition, looking at processes, tiny child programs."""
 
 import os
+import subprocess
 import sys
 import time
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
@@ -24,21 +26,50 @@ def eventually():
     return wait
 
 
-def is_running(pid: int) -> bool:
-    """Tell whether a process runs; one that has ended but was not waited for does not."""
+@dataclass(frozen=True)
+class Process:
+    """A process of this machine as the system lists it; `state` starts with Z when only its status is left."""
+
+    pid: int
+    parent: int
+    state: str
+    command: str
+
+
+def all_processes() -> dict[int, Process]:
+    """Return the machine's processes by number: from /proc, or from `ps` where there is none (macOS)."""
+    if Path("/proc/self/stat").exists():
+        found = [_from_proc(path) for path in Path("/proc").iterdir() if path.name.isdigit()]
+    else:
+        options = ["-A", "-ww", "-o", "pid=,ppid=,state=,args="]
+        listed = subprocess.run(["ps", *options], capture_output=True, text=True, check=True).stdout
+        lines = [line.split(maxsplit=3) for line in listed.splitlines()]
+        found = [Process(int(pid), int(parent), state, " ".join(rest)) for pid, parent, state, *rest in lines]
+    return {process.pid: process for process in found if process is not None}
+
+
+def _from_proc(folder: Path) -> Process | None:
     try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    status = Path(f"/proc/{pid}/stat")
-    try:
-        return status.read_text().rpartition(")")[2].split()[0] != "Z" if status.parent.parent.exists() else True
+        state, parent = (folder / "stat").read_text().rpartition(")")[2].split()[:2]
+        command = (folder / "cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
     except (FileNotFoundError, ProcessLookupError):
-        return False
+        return None  # it ended meanwhile
+    return Process(int(folder.name), int(parent), state, command)
 
 
-@pytest.fixture(name="is_running")
-def _is_running():
+@pytest.fixture(scope="session")
+def processes():
+    return all_processes
+
+
+@pytest.fixture(scope="session")
+def is_running(processes):
+    """Tell whether a process runs; one that has ended but was not waited for does not."""
+
+    def is_running(pid: int) -> bool:
+        process = processes().get(pid)
+        return process is not None and not process.state.startswith("Z")
+
     return is_running
 
 

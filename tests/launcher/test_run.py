@@ -45,12 +45,10 @@ class Run:
         assert match or self.process.poll() is None, self.text
         return match[1] if match else ""
 
-    def descendants(self) -> set[int]:
+    def descendants(self, processes: dict) -> set[int]:
         """Return every process below the launcher, at any depth."""
-        listed = subprocess.run(["ps", "-A", "-o", "pid=,ppid="], capture_output=True, text=True).stdout
-        parents = dict(map(int, line.split()) for line in listed.splitlines())
         found = {self.process.pid}
-        while more := {pid for pid, parent in parents.items() if parent in found} - found:
+        while more := {process.pid for process in processes.values() if process.parent in found} - found:
             found |= more
         return found - {self.process.pid}
 
@@ -85,10 +83,10 @@ def started(folder, eventually):
 
 
 @pytest.fixture(scope="module")
-def after_a_crash(folder, eventually):
+def after_a_crash(folder, eventually, processes):
     """Kill a running launcher and start the instance again; return the processes of the first, and the second."""
     with running(folder, eventually) as crashed:
-        below = crashed.descendants()
+        below = crashed.descendants(processes())
         crashed.process.kill()
     with running(folder, eventually) as after:
         yield below, after
@@ -101,13 +99,16 @@ def sign_in(run: Run, password: str) -> int:
         return answer.status
 
 
-def test_the_first_start_makes_an_admin_and_ctrl_c_ends_everything_in_time(started, folder, is_running):
+def test_the_first_start_makes_an_admin_and_ctrl_c_ends_everything_in_time(
+    started, folder, eventually, processes, is_running
+):
     password = re.search(r"sign in as admin with the password (\S+)", started.text)[1]
-    below = started.descendants()
 
     assert started.get("/readyz")[1]["status"] == "ready"
     assert sign_in(started, password) == 200
-    assert len(below) >= 6  # keeper, Valkey, gunicorn and its worker, Celery and its pool
+    # keeper, Valkey, gunicorn and its worker, Celery and at least one of its pool
+    eventually(lambda: len(started.descendants(processes())) >= 6, seconds=START_SECONDS)
+    below = started.descendants(processes())
     refused = Run(folder)
     assert refused.process.wait(timeout=30) == 1
     assert refused.text == (f"setpoint: The instance {folder} is already running, as process {started.process.pid}.\n")
@@ -139,12 +140,14 @@ def test_a_killed_launcher_leaves_nothing_and_the_next_start_waits_for_that(afte
     assert "password" not in after.text  # it is the same instance: there is an admin
 
 
-def test_a_process_that_dies_ends_the_run_with_its_name(after_a_crash, is_running):
+def test_a_process_that_dies_ends_the_run_with_its_name(after_a_crash, processes, is_running):
     _, started = after_a_crash
-    below = started.descendants()
-    listed = subprocess.run(["ps", "-A", "-ww", "-o", "pid=,ppid=,args="], capture_output=True, text=True).stdout
-    processes = [line.split(maxsplit=2) for line in listed.splitlines()]
-    worker = next(int(p) for p, above, args in processes if int(above) == started.process.pid and "celery" in args)
+    below = started.descendants(processes())
+    worker = next(
+        process.pid
+        for process in processes().values()
+        if process.parent == started.process.pid and "celery" in process.command
+    )
 
     os.kill(worker, signal.SIGKILL)
 
