@@ -1,0 +1,101 @@
+"""From the API's answers to the example's report: what the summary prints, and everything to trace it back."""
+
+from typing import Any
+
+Words = dict[str, dict[str, str]]  # tag -> {"description", "unit"}
+Json = dict[str, Any]
+
+
+def about_module(name: str, task: Json, model: Json, words: Words) -> Json:
+    """Return what the report tells of a trained module."""
+    scores = model["metrics"]["scores"]
+    return {
+        "name": name,
+        "module_id": model["module_id"],
+        "model_id": model["id"],
+        "task_id": task["id"],
+        "number": model["number"],
+        "kind": model["kind"],
+        "params": model["params"],
+        "validation": model["validation"],
+        "n_rows": model["n_rows"],
+        "seconds": model["seconds"],
+        "sha256": model["sha256"],
+        "outputs": [{"tag": tag, **words[tag], **scores[tag]} for tag in model["outputs"]],
+    }
+
+
+def about_optimum(optimization: Json, module: Json, words: Words) -> Json:
+    """Return what the report tells of an optimum: one term, one fixed input."""
+    result = optimization["result"]
+    (term,), (saving,) = result["terms"], result["saving"]["terms"]
+    ((fixed_tag, fixed_value),) = optimization["problem"]["fixed"].items()
+    tag, baseline = term["of"], result["baseline"]
+    optimum = {
+        "optimization_id": optimization["id"],
+        "task_id": optimization["task_id"],
+        "model_id": optimization["model_id"],
+        "objective": {"goal": term["goal"], "tag": tag, **words[tag]},
+        "fixed": {"tag": fixed_tag, "value": fixed_value, **words[fixed_tag]},
+        "is_feasible": result["is_feasible"],
+        "before": {
+            **baseline["terms"][0],
+            "n_rows": baseline["n_rows"],
+            "fixed_range": baseline["fixed_ranges"][fixed_tag],
+        },
+        "after": term["value"],
+        "saving": saving,
+        "set": _settings(result, module, words),
+        "limits": result["limits"],
+        "score": result["model"]["scores"][tag],
+        "validation": result["model"]["validation"],
+        "nearest": result["nearest"],
+        "evaluations": result["evaluations"],
+        "seconds": result["seconds"],
+        "curve": [dict(zip(("evaluations", "best", "violation"), point, strict=True)) for point in result["curve"]],
+        "notes": result["notes"],
+        "repeat": result["repeat"],
+    }
+    return optimum | {"trust": _trust(optimum)}
+
+
+def _settings(result: Json, module: Json, words: Words) -> list[Json]:
+    """Return each free input: what it is at the comparable rows, and what it should be."""
+    sources = {given["tag"]: given.get("source") for given in module["inputs"]}
+    return [
+        {
+            "tag": variable["tag"],
+            **words[variable["tag"]],
+            "source": sources[variable["tag"]],  # the module that gives it; None: we set it ourselves
+            "median": result["baseline"]["medians"][variable["tag"]],
+            "value": variable["value"],
+            "lower": variable["lower"],
+            "upper": variable["upper"],
+            "at_bound": variable["at"],
+        }
+        for variable in result["variables"]
+    ]
+
+
+def _trust(optimum: Json) -> list[str]:
+    """Say how sure the model is, and how far the answer is from anything ever measured."""
+    objective, score, nearest = optimum["objective"], optimum["score"], optimum["nearest"]
+    tag, unit, gain = objective["tag"], objective["unit"], optimum["saving"]["gain"]
+    at_bound = [row["tag"] for row in optimum["set"] if row["at_bound"]]
+    distance, spacing = nearest["distance"], nearest["typical_spacing"]
+    is_far = any(note["code"] == "answer.extrapolates" for note in optimum["notes"])
+    return [
+        f"On days that it was not trained on, the model explains {100 * score['r2']:.0f} % of {tag} (R2 by day "
+        f"{score['r2']:.3f}), with an error of {score['rmse']:.3f} {unit} (RMSE). "
+        f"The saving is {gain / score['rmse']:.1f} times that error.",
+        f"The answer lies {distance:.1f} sd from the nearest measured row, while neighbors are {spacing:.2f} sd apart: "
+        + (
+            "nothing like it was ever measured, so the model extrapolates."
+            if is_far
+            else "the model knows this region."
+        ),
+        f"{len(at_bound)} of {len(optimum['set'])} inputs end at the edge of what was measured"
+        + (f": {', '.join(at_bound)}." if at_bound else "."),
+        f"The best of the {optimum['before']['n_rows']} measured rows nearby reached {optimum['before']['best']:.3f} "
+        f"{unit}. Beyond that there is only the model's word: go there in small steps, and measure.",
+    ]

@@ -1,0 +1,92 @@
+"""The report in words and tables, as a plant engineer would ask for it."""
+
+from typing import Any
+
+from rich.console import Console, Group, RenderableType
+from rich.padding import Padding
+from rich.table import Table
+from rich.text import Text
+
+Json = dict[str, Any]
+
+
+def show(console: Console, report: Json) -> None:
+    """Print the whole summary."""
+    optimum = report["optimum"]
+    goal, fixed = optimum["objective"], optimum["fixed"]
+    asked = f"{goal['goal']} {goal['tag']} [{goal['unit']}] at {fixed['value']:g} {fixed['unit']}"
+    for title, part in (
+        ("Modules: how well each predicts days that it was not trained on", modules(report["modules"])),
+        (f"Optimum: {asked}", before_and_after(optimum)),
+        ("What to set", settings(optimum)),
+        ("How far to trust it", trust(optimum)),
+    ):
+        console.print()
+        console.print(Text(title, style="bold"))
+        console.print(Padding(part, (0, 0, 0, 2), expand=False))
+    console.print()
+
+
+def modules(trained: list[Json]) -> Table:
+    """Return a row for each output of each module."""
+    table = _table("Module", ">Rows", ">Seconds", "Output", ">R2 by day", ">RMSE by day", "Unit")
+    for module in trained:
+        first = (module["name"], str(module["n_rows"]), f"{module['seconds']:.1f}")
+        for k, output in enumerate(module["outputs"]):
+            scores = (f"{output['r2']:.3f}", _number(output["rmse"]))
+            table.add_row(*(first if k == 0 else ("", "", "")), output["tag"], *scores, output["unit"])
+    return table
+
+
+def before_and_after(optimum: Json) -> RenderableType:
+    """Return what is saved, and against what."""
+    before, saving, fixed, unit = optimum["before"], optimum["saving"], optimum["fixed"], optimum["objective"]["unit"]
+    low, high = before["fixed_range"]
+    nearby = f"median of the {before['n_rows']} measured rows nearest to {fixed['value']:g} {fixed['unit']}"
+    table = _grid(
+        ("before", f"{before['median']:.3f} {unit}", f"{nearby} ({low:.1f} to {high:.1f})"),
+        ("", f"{before['best']:.3f} {unit}", "best of these rows"),
+        ("after", f"{optimum['after']:.3f} {unit}", "predicted by the model"),
+        ("saving", f"{saving['gain']:.3f} {unit}", f"{saving['percent']:.1f} % of the median"),
+    )
+    return Group(table, f"Found with {optimum['evaluations']} evaluations in {optimum['seconds']:.1f} s.")
+
+
+def settings(optimum: Json) -> RenderableType:
+    """Return each free input: what it is in the rows nearby, what it should be, and which lower module brings it."""
+    table = _table("Input", "What it is", ">Median nearby", ">Set to", "Unit", "Set how", "At a bound")
+    for row in optimum["set"]:
+        source = f"by {row['source']}" if row["source"] else "directly"
+        values = (_number(row["median"]), _number(row["value"]))
+        table.add_row(row["tag"], row["description"], *values, row["unit"], source, row["at_bound"] or "-")
+    active = [limit["of"] for limit in optimum["limits"] if limit["is_active"]]
+    asked = f"Limits active: {', '.join(active) or 'none'} of {len(optimum['limits'])}."
+    return Group(table, asked if optimum["limits"] else "Limits active: none; only the range of the data bounds it.")
+
+
+def trust(optimum: Json) -> RenderableType:
+    """Return how sure the model is and how far the answer is from anything measured."""
+    return _grid(*[("-", sentence) for sentence in optimum["trust"]])
+
+
+def _table(*headings: str) -> Table:
+    """Return a plain table; a heading that begins with > stands over numbers."""
+    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="dim")
+    for heading in headings:
+        table.add_column(heading.removeprefix(">"), justify="right" if heading.startswith(">") else "left")
+    return table
+
+
+def _grid(*rows: tuple[str, ...]) -> Table:
+    """Return rows in columns, without headings."""
+    table = Table.grid(padding=(0, 2, 0, 0))
+    for row in rows:
+        table.add_row(*row)
+    return table
+
+
+def _number(value: float) -> str:
+    """Write a number with about four significant digits, and never in powers of ten."""
+    size = abs(value)
+    digits = next((digits for digits, least in ((0, 1000), (1, 100), (2, 10), (3, 1)) if size >= least), 4)
+    return f"{value:.{digits}f}"
