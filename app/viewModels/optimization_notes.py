@@ -143,4 +143,5 @@ def _note(code: str, message: str, **details: Any) -> Note:
 
 
 def _n(value: float) -> str:
-    return f"{value:.4g}"
+    """Write a number for people: three digits that matter, and powers of ten only for what is very small."""
+    return f"{value:.0f}" if abs(value) >= 1000 else f"{value:.3g}"
