@@ -53,7 +53,7 @@ class History:
         # By the values and not by sd == 0: the computed sd of a constant column can be a rounding error
         self._varies = (self.X[0] != self.X).any(axis=0) & (scale > 0)
         self._scale = scale[self._varies]
-        self._Z = self.X[:, self._varies] / self._scale
+        self._X = self.X[:, self._varies]
         self._spacing: float | None = None
 
     def nearest(self, x: ArrayLike, k: int = 1) -> tuple[NDArray[np.intp], Floats]:
@@ -65,11 +65,13 @@ class History:
             ShapeError: x is not d finite numbers.
             ParameterError: k is below 1.
         """
-        z = self._checked(x)[self._varies] / self._scale
+        point = self._checked(x)[self._varies]
         if k < 1:
             raise ParameterError(f"k must be at least 1, not {k}", parameter="k")
-        starts = range(0, len(self._Z), CHUNK)
-        squares = np.concatenate([((self._Z[start : start + CHUNK] - z) ** 2).sum(axis=1) for start in starts])
+        starts = range(0, len(self._X), CHUNK)
+        # Differences before scaling: rows equally far on two sides of x are then equal to the last bit
+        parts = [((self._X[start : start + CHUNK] - point) / self._scale) ** 2 for start in starts]
+        squares = np.concatenate([part.sum(axis=1) for part in parts])
         rows = _smallest(squares, k)
         return rows, np.sqrt(squares[rows])
 
@@ -99,14 +101,15 @@ class History:
         return point
 
     def _measured_spacing(self) -> float:
-        n = len(self._Z)
+        Z = self._X / self._scale
+        n = len(Z)
         if n == 1:
             return float("nan")
-        if self._Z.shape[1] == 0:
+        if Z.shape[1] == 0:
             return 0.0
         asked = np.unique(np.linspace(0, n - 1, min(n, MOST_SPACING_ROWS)).round().astype(np.intp))
         # Two nearest: the row itself, at distance 0, and the nearest other (0 too if the row is there twice)
-        distances, _ = cKDTree(self._Z).query(self._Z[asked], k=2)
+        distances, _ = cKDTree(Z).query(Z[asked], k=2)
         return float(np.median(distances[:, 1]))
 
 

@@ -189,7 +189,7 @@ def _check_limit(path: str, limit: Limit) -> None:
     lower = -math.inf if limit.lower is None else _number(f"{path}.lower", limit.lower)
     upper = math.inf if limit.upper is None else _number(f"{path}.upper", limit.upper)
     if lower > upper:
-        _refuse(path, f"can never hold: lower is {lower:g}, above upper, {upper:g}")
+        _refuse(path, f"can never hold: lower {lower:g} is above upper {upper:g}")
     if limit.scale is not None:
         _check_positive(f"{path}.scale", limit.scale)
 

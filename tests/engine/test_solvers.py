@@ -250,6 +250,7 @@ def test_the_best_is_the_best_of_everything_that_was_told(name):
 values = st.sampled_from([0.0, 1.0, 2.5, np.inf])
 
 
+@settings(deadline=None)
 @given(st.lists(st.tuples(values, values), min_size=1, max_size=12))
 def test_the_order_is_that_of_the_three_rules_of_deb(points):
     f, v = np.array(points).T
