@@ -83,12 +83,14 @@ def _trust(optimum: Json) -> list[str]:
     tag, unit, gain = objective["tag"], objective["unit"], optimum["saving"]["gain"]
     at_bound = [row["tag"] for row in optimum["set"] if row["at_bound"]]
     distance, spacing = nearest["distance"], nearest["typical_spacing"]
+    fixed, nearby = optimum["fixed"], nearest["rows"][0]["inputs"][optimum["fixed"]["tag"]]
     is_far = any(note["code"] == "answer.extrapolates" for note in optimum["notes"])
     return [
         f"On days that it was not trained on, the model explains {100 * score['r2']:.0f} % of {tag} (R2 by day "
         f"{score['r2']:.3f}), with an error of {score['rmse']:.3f} {unit} (RMSE). "
         f"The saving is {gain / score['rmse']:.1f} times that error.",
-        f"The answer lies {distance:.1f} sd from the nearest measured row, while neighbors are {spacing:.2f} sd apart: "
+        f"The answer lies {distance:.1f} sd from the nearest measured row, which ran at {nearby:.1f} {fixed['unit']}, "
+        f"while neighbors are {spacing:.2f} sd apart: "
         + (
             "nothing like it was ever measured, so the model extrapolates."
             if is_far

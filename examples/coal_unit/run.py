@@ -49,6 +49,7 @@ SEARCH = {
 def main() -> int:
     """Run the example and return the exit status. A failure is one sentence on stderr."""
     given = arguments()
+    sys.stdout.reconfigure(errors="replace")  # a path may hold what the terminal cannot write
     console = Console(width=None if sys.stdout.isatty() else 120, highlight=False)
     try:
         password = os.environ.get("SETPOINT_CLIENT_PASSWORD")

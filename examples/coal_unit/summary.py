@@ -42,7 +42,7 @@ def before_and_after(optimum: Json) -> RenderableType:
     """Return what is saved, and against what."""
     before, saving, fixed, unit = optimum["before"], optimum["saving"], optimum["fixed"], optimum["objective"]["unit"]
     low, high = before["fixed_range"]
-    nearby = f"median of the {before['n_rows']} measured rows nearest to {fixed['value']:g} {fixed['unit']}"
+    nearby = f"median of the {before['n_rows']} measured 10-minute rows nearest to {fixed['value']:g} {fixed['unit']}"
     table = _grid(
         ("before", f"{before['median']:.3f} {unit}", f"{nearby} ({low:.1f} to {high:.1f})"),
         ("", f"{before['best']:.3f} {unit}", "best of these rows"),
