@@ -133,9 +133,14 @@ class ModelOut(Schema):
     )
 
 
+def numbers_by_tag() -> fields.Dict:
+    """Return a field for one of very many rows, whose cells are not looked at here: a field a cell takes too long."""
+    return fields.Dict(metadata={"additionalProperties": {"type": "number"}})
+
+
 class PredictIn(Input):
     rows = fields.List(
-        fields.Dict(keys=fields.String(), values=fields.Raw(allow_none=True, metadata={"type": "number"})),
+        numbers_by_tag(),
         required=True,
         validate=validate.Length(1, MOST_ROWS),
         metadata={"description": "A number for each input of the model, by tag."},
@@ -150,7 +155,7 @@ class OutOfRangeOut(Schema):
 
 
 class PredictionsOut(Schema):
-    predictions = fields.List(fields.Dict(keys=fields.String(), values=fields.Float()), required=True)
+    predictions = fields.List(numbers_by_tag(), required=True)
     out_of_range = fields.List(
         fields.List(fields.Nested(OutOfRangeOut)),
         required=True,
