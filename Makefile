@@ -33,7 +33,7 @@ check: .venv/.dev ## check format, lint, types and the import table
 test-services: .venv/.dev ## run the API tests on MariaDB, PostgreSQL, Redis and S3
 	@for backend in mariadb postgresql; do \
 	  echo "Running the tests on $$backend, Redis and S3 ..."; \
-	  $(VENV) -m pytest --quiet --backend $$backend tests/services tests/api tests/tasks || exit 1; \
+	  $(VENV) -m pytest --quiet --backend $$backend tests/services tests/api tests/tasks tests/sockets tests/migrations || exit 1; \
 	done
 
 bench: .venv/.dev ## measure, and write docs/benchmarks.md

@@ -1,19 +1,24 @@
 """Dockerfile and compose.yaml run what the launcher runs: the same commands, variables that exist, ports that meet."""
 
+import os
 import re
 import runpy
+import sys
 from dataclasses import fields
+from pathlib import Path
 
 import pytest
 import yaml
 
 from app.settings import PREFIX, Settings
-from launcher import commands, valkey
+from app.utils.object_store import ObjectStoreUnavailable, object_store_from_url
+from launcher import commands, ports, valkey
 from launcher.__main__ import USUAL_PORT, parser
 
 ROOT = commands.ROOT
 SETTINGS = {f"{PREFIX}{field.name.upper()}" for field in fields(Settings)}
 OURS = ("web", "worker", "beat", "prepare")
+SECRET = "x" * 40
 ONE_SHOT = ("prepare", "s3-folder")
 
 
@@ -63,7 +68,7 @@ def test_what_compose_sets_makes_valid_settings(services, name):
 
 def given(value: str) -> str:
     """Fill in a compose file's variables: a required one with a long value, another with its default."""
-    return re.sub(r"\$\{\w+:([?-])([^}]*)\}", lambda m: "x" * 40 if m[1] == "?" else m[2], value)
+    return re.sub(r"\$\{\w+:([?-])([^}]*)\}", lambda m: SECRET if m[1] == "?" else m[2], value)
 
 
 def test_no_secret_in_compose_has_a_default(services):
@@ -83,6 +88,49 @@ def test_compose_urls_point_at_its_own_services(services):
     assert hosts == {"DATABASE": ("database", "5432"), "REDIS": ("valkey", "6379"), "OBJECT_STORE": ("s3", "9000")}
     assert "port 6379\n" in services["valkey"]["command"][2]
     assert ":9000" in services["s3"]["command"]
+
+
+@pytest.fixture
+def start_service(services, supervisor, tmp_path):
+    """Start a service's own command with the program that is installed here, in a folder and on a port of ours."""
+
+    def start(name: str, program: Path, port: str) -> int:
+        free = ports.propose()
+        command = [str(part).replace("$$", "$") for part in services[name]["command"]]
+        command = [part.replace("/data", str(tmp_path)).replace(port, str(free)) for part in command]
+        environment = {key: given(value) for key, value in services[name]["environment"].items()}
+        environment["PATH"] = f"{program.parent}{os.pathsep}{os.environ['PATH']}"
+        entrypoint = [] if command[0] == "sh" else [str(program)]
+        supervisor.start(name, [*entrypoint, *command], environment=environment)
+        return free
+
+    return start
+
+
+def test_the_valkey_of_compose_takes_its_password(start_service, supervisor):
+    port = start_service("valkey", valkey.binary(), "6379")
+
+    supervisor.wait_until(lambda: valkey.answers(port, SECRET), seconds=30, otherwise="no answer")
+
+
+def test_the_object_store_of_compose_takes_its_key_and_no_other(services, start_service, supervisor):
+    port = start_service("s3", Path(sys.executable).with_name("rclone"), "9000")
+    url = given(services["web"]["environment"]["SETPOINT_OBJECT_STORE_URL"]).replace("s3:9000", f"127.0.0.1:{port}")
+
+    supervisor.wait_until(lambda: is_prepared(url), seconds=30, otherwise="no answer")
+
+    assert not is_prepared(url.replace(SECRET, "another-secret"))
+
+
+def is_prepared(url: str) -> bool:
+    """Make the bucket, and tell whether the store then takes us."""
+    store = object_store_from_url(url, signing_key="s" * 40)
+    try:
+        store.prepare()
+        store.ping()
+    except ObjectStoreUnavailable:
+        return False
+    return True
 
 
 def test_compose_and_the_launcher_give_valkey_the_same_promises(services):
