@@ -22,7 +22,7 @@ from numpy.typing import ArrayLike, NDArray
 from engine.errors import ShapeError
 from engine.expressions import Expression
 from engine.problem import Limit, Problem, Term
-from engine.solvers.base import latin_hypercube
+from engine.solvers.base import from_cube, latin_hypercube
 
 Floats = NDArray[np.float64]
 
@@ -225,7 +225,7 @@ class Evaluator:
         open_limits = any(limit.scale is None for limit in problem.limits)
         if open_terms or open_limits:
             U = latin_hypercube(np.random.default_rng(0), PROBE, len(self._free))
-            columns, _ = self._predicted(np.clip(self.lower * (1 - U) + self.upper * U, self.lower, self.upper))
+            columns, _ = self._predicted(from_cube(U, self.lower, self.upper))
         terms = [
             term
             if term.scale is not None

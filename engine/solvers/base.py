@@ -219,9 +219,7 @@ class Solver(ABC):
 
     def _to_box(self, U: Floats) -> Floats:
         X = np.tile(self.lower, (len(U), 1))
-        lower, upper = self.lower[self._is_free], self.upper[self._is_free]
-        # Not lower + U * (upper - lower): that difference may overflow, and U = 1 may miss the upper bound
-        X[:, self._is_free] = np.clip(lower * (1 - U) + upper * U, lower, upper)
+        X[:, self._is_free] = from_cube(U, self.lower[self._is_free], self.upper[self._is_free])
         return X
 
     def _remember(self, X: Floats, f: Floats, v: Floats) -> None:
@@ -238,6 +236,13 @@ def latin_hypercube(rng: np.random.Generator, n: int, c: int) -> Floats:
     """
     strata = rng.permuted(np.tile(np.arange(n)[:, None], (1, c)), axis=0)
     return (strata + rng.random((n, c))) / n
+
+
+def from_cube(U: Floats, lower: Floats, upper: Floats) -> Floats:
+    """Return the points U of the unit cube, (n, c), in the box, never outside; 0 and 1 are the bounds exactly."""
+    # Not lower + U * (upper - lower): that difference may overflow, and U = 1 may miss the upper bound
+    X: Floats = (lower * (1 - U) + upper * U).clip(lower, upper)
+    return X
 
 
 def _checked_box(lower: ArrayLike, upper: ArrayLike) -> tuple[Floats, Floats]:

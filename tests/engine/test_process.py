@@ -69,6 +69,11 @@ def test_the_targets_of_a_module_are_grouped_by_who_can_be_asked_for_them():
     assert graph.targets_of("preheater") == {}
 
 
+def test_a_module_that_is_not_there_has_no_targets():
+    with pytest.raises(ProcessGraphError, match="the process has no module 'mill'"):
+        ProcessGraph.from_json(UNIT).targets_of("mill")
+
+
 def test_modules_made_in_code_are_the_same_graph():
     graph = ProcessGraph(
         (

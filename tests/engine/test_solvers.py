@@ -6,6 +6,7 @@ import sys
 
 import numpy as np
 import pytest
+import safetensors.numpy
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -103,6 +104,11 @@ def test_a_box_of_one_point_is_that_point(name):
 def test_a_box_that_cannot_be_searched_is_refused(name, lower, upper, words):
     with pytest.raises(ProblemError, match=words):
         SOLVERS[name](lower, upper, budget=10)
+
+
+def test_bounds_that_do_not_belong_together_are_refused(name):
+    with pytest.raises(ShapeError, match=r"two vectors of one length, but have shapes \(2,\) and \(3,\)"):
+        SOLVERS[name]([0, 0], [1, 1, 1], budget=10)
 
 
 def test_the_first_population_has_one_point_in_each_stratum_of_every_axis(name):
@@ -377,7 +383,10 @@ def test_a_damaged_state_is_refused(name, damage):
         from_state(state)
 
 
-@pytest.mark.parametrize("data", [b"", b"no state", b"\x08\0\0\0\0\0\0\0{}      ", to_bytes({})[:-2]])
+LISTED = safetensors.numpy.save({"json": np.frombuffer(b"[1]", dtype=np.uint8)})
+
+
+@pytest.mark.parametrize("data", [b"", b"no state", LISTED, b"\x08\0\0\0\0\0\0\0{}      ", to_bytes({})[:-2]])
 def test_bytes_that_are_no_state_are_refused(data):
     with pytest.raises(SolverStateError):
         from_state(from_bytes(data))
