@@ -88,8 +88,7 @@ def claim(queue: Queue, *, worker: str, lease_ms: int) -> Lease | None:
             select(Task.id, Task.kind, Task.payload, Task.fence, Task.attempt, Task.project_id, Task.created_by)
             .where(Task.queue == queue, Task.state == TaskState.QUEUED)
             .order_by(Task.priority.desc(), Task.id)
-            .limit(1)
-            .with_for_update(skip_locked=True)
+            .limit(1)  # not locked: MariaDB would lock, and hide from others, every row that it sorts to find this one
         ).one_or_none()
         if task is None:
             db.session.rollback()

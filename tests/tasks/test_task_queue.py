@@ -81,6 +81,28 @@ def test_workers_that_claim_at_once_get_different_tasks(app, submit):
     assert sorted(claimed) == sorted(tasks)
 
 
+def test_as_many_workers_as_tasks_that_claim_once_at_the_same_time_leave_none_waiting(app, submit):
+    tasks = {submit().id for _ in range(6)}
+    start, claimed, errors = threading.Barrier(len(tasks), timeout=30), [], []
+
+    def work():
+        with app.app_context():
+            try:
+                start.wait()
+                claimed.append(claim(threading.current_thread().name).task_id)
+            except Exception as error:  # noqa: BLE001 (told to the test)
+                errors.append(error)
+
+    threads = [threading.Thread(target=work) for _ in tasks]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+
+    assert errors == []
+    assert sorted(claimed) == sorted(tasks)
+
+
 def test_a_task_whose_worker_fell_silent_is_queued_again_and_done_by_another(submit):
     task = submit()
     silent = claim("silent")
