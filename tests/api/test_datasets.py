@@ -222,6 +222,13 @@ def test_a_name_that_is_taken_is_refused(client, headers, make, day, get):
     assert get(f"/datasets/{day}").json["name"] == "unit 3"
 
 
+@pytest.mark.parametrize("name", ["", "x" * 201, "zero\0", "half a pair \ud800"])
+def test_a_name_that_cannot_be_kept_is_refused(client, headers, day, name):
+    answer = client.patch(f"/api/v1/datasets/{day}", json={"name": name}, headers=headers)
+
+    assert (answer.status_code, answer.json["code"]) == (422, "request.invalid")
+
+
 def test_a_data_set_is_deleted_with_its_versions_and_files(app, client, headers, make, day, get):
     make(LATER)
 

@@ -1,6 +1,7 @@
 """From a file to a data set version, and what is refused on the way at once."""
 
 import io
+import threading
 from dataclasses import replace
 
 import polars as pl
@@ -10,7 +11,8 @@ from app.extensions import db
 from app.models import Dataset, DatasetVersion, Project, Task
 from app.utils.clock import now_ms
 from app.utils.object_store import ObjectStoreUnavailable
-from app.viewModels import dataset_uploads
+from app.viewModels import dataset_imports, dataset_uploads
+from tests.support.servers import wait_until
 from tests.support.uploads import HOURS, NOTHING, post_file, what_is_there
 
 
@@ -246,6 +248,36 @@ def test_two_new_tables_of_one_name_that_race_end_in_one_data_set(app, send, get
     assert what_is_there(app) == {"datasets": 1, "versions": 2, "objects": 4}
 
 
+def test_two_workers_that_publish_the_same_at_once_make_one_version(app, send, get, work, monkeypatch):
+    answers = [send(), send()]
+    publish, meeting = dataset_imports.publish, threading.Barrier(2, timeout=30)
+
+    def publish_together(*args, **kwargs):
+        meeting.wait()
+        return publish(*args, **kwargs)
+
+    monkeypatch.setattr(dataset_imports, "publish", publish_together)
+
+    def have_ended():
+        with app.app_context():
+            return not db.session.query(Task).filter(Task.ended_at.is_(None)).count()
+
+    def work_on():
+        wait_until(lambda: work() or have_ended(), "both imports")
+
+    workers = [threading.Thread(target=work_on) for _ in range(2)]
+    for worker in workers:
+        worker.start()
+    for worker in workers:
+        worker.join()
+
+    results = [get(f"/tasks/{answer.json['id']}")["result"] for answer in answers]
+    assert [result["version"] for result in results] == [1, 1]
+    assert sorted(result["is_new"] for result in results) == [False, True]
+    assert results[0]["dataset_id"] == results[1]["dataset_id"]
+    assert what_is_there(app) == {"datasets": 1, "versions": 1, "objects": 2}
+
+
 def test_a_version_of_a_data_set_that_was_deleted_meanwhile_fails_and_leaves_nothing(
     app, client, headers, imported, send, get, work
 ):
@@ -339,6 +371,7 @@ def test_rights_are_checked_before_the_body_is_read(client, project, request, wh
         ({"derived": [{"name": "x", "part": "campaign", "gap_hours": 1e999}]}, "request.invalid"),
         ({"derived": '[{"name": "x", "part": "campaign", "gap_hours": 1e999}]'}, "table.invalid_derived_tag"),
         ({"name": ""}, "request.invalid"),
+        ({"name": "zero\0"}, "request.invalid"),
         ({"colour": "blue"}, "request.invalid"),
     ],
 )

@@ -1,6 +1,6 @@
 """What all resources share: strict input, paging, moments."""
 
-from marshmallow import RAISE, Schema, fields, validate
+from marshmallow import RAISE, Schema, ValidationError, fields, validate
 
 
 class Input(Schema):
@@ -42,9 +42,19 @@ def page_out(item: type[Schema]) -> type[Schema]:
 
 def name_field(**kwargs) -> fields.String:
     """Return a field for the name of a thing."""
-    return fields.String(validate=validate.Length(1, 200), **kwargs)
+    return fields.String(validate=[validate.Length(1, 200), storable], **kwargs)
 
 
 def text_field(**kwargs) -> fields.String:
     """Return a field for a few sentences."""
-    return fields.String(validate=validate.Length(0, 2000), **kwargs)
+    return fields.String(validate=[validate.Length(0, 2000), storable], **kwargs)
+
+
+def storable(text: str) -> None:
+    """Refuse what JSON can write and no database can keep: the zero character, half of a surrogate pair.
+
+    Raises:
+        ValidationError: there is one.
+    """
+    if any(char == "\0" or "\ud800" <= char <= "\udfff" for char in text):
+        raise ValidationError("Holds a character that cannot be stored.")

@@ -65,7 +65,7 @@ class DatasetChangeIn(Input):
 
 
 class DatasetQuery(page_query("name", "created_at", sort="name")):
-    name = fields.String(metadata={"description": "Only data sets whose name contains this."})
+    name = text_field(metadata={"description": "Only data sets whose name contains this."})
 
 
 DatasetVersionQuery = page_query("number", "created_at", sort="-number")
