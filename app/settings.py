@@ -11,6 +11,7 @@ from dataclasses import MISSING, Field, dataclass, field, fields
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, Literal, Self, Union, get_args, get_origin
+from urllib.parse import quote
 
 from dotenv import dotenv_values
 
@@ -121,7 +122,7 @@ class Settings:
     @property
     def database(self) -> str:
         """The database's URL, with the embedded default filled in."""
-        return self.database_url or f"sqlite:///{self.instance_dir.resolve() / 'setpoint.db'}"
+        return self.database_url or f"sqlite:///{quote(str(self.instance_dir.resolve() / 'setpoint.db'))}"
 
     @property
     def object_store(self) -> str:

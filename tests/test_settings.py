@@ -4,8 +4,10 @@ from dataclasses import FrozenInstanceError
 from pathlib import Path
 
 import pytest
+from sqlalchemy import make_url
 
 from app.settings import Settings, SettingsError
+from app.utils.object_store import object_store_from_url
 
 NEEDED = {
     "SETPOINT_SECRET_KEY": "s" * 40,
@@ -66,6 +68,16 @@ def test_without_urls_everything_is_in_the_instance_folder(tmp_path):
 
     assert settings.database == f"sqlite:///{tmp_path}/setpoint.db"
     assert settings.object_store == f"file://{tmp_path}/objects"
+
+
+def test_any_folder_holds_its_database_and_its_objects(tmp_path):
+    folder = tmp_path / "电厂 a#b?c=d%41 'e'"
+
+    settings = Settings.from_env(NEEDED | {"SETPOINT_INSTANCE_DIR": str(folder)})
+
+    assert make_url(settings.database).database == str(folder / "setpoint.db")
+    store = object_store_from_url(settings.object_store, signing_key=settings.secret_key)
+    assert store.root == folder / "objects"
 
 
 def test_in_development_a_file_is_read_and_the_environment_goes_first(tmp_path, monkeypatch):
