@@ -6,7 +6,7 @@ from celery import shared_task
 from flask import current_app
 
 from app.extensions import object_store
-from app.viewModels import dataset_objects, task_queue
+from app.viewModels import dataset_objects, model_objects, task_queue
 
 
 @shared_task(name="maintenance.sweep")
@@ -18,6 +18,7 @@ def sweep() -> None:
 
 @shared_task(name="maintenance.sweep_objects")
 def sweep_objects() -> None:
-    """Remove what uploads and imports that broke off long ago have left in the object store."""
+    """Remove what uploads, imports and trainings that broke off long ago have left in the object store."""
     object_store.sweep_temporary(timedelta(days=1))
     dataset_objects.sweep(older_than=timedelta(hours=1))
+    model_objects.sweep(older_than=timedelta(hours=1))

@@ -13,7 +13,7 @@ from app.extensions import object_store
 from app.libs.enums import EventType, Queue
 from app.tasks.claim import Claim
 from app.utils.object_store import ObjectInfo
-from app.viewModels import training
+from app.viewModels import model_objects, training
 from engine.surrogates import Surrogate, fit, save
 from engine.validation import cross_validate
 
@@ -58,7 +58,7 @@ def stored(surrogate: Surrogate, model_id: UUID, fence: int) -> Iterator[ObjectI
 
     The fence in the key keeps two workers apart, of which one has lost its lease without knowing it.
     """
-    key = f"models/{model_id}/{fence}.safetensors"
+    key = model_objects.key(model_id, fence)
     with tempfile.TemporaryDirectory(prefix="setpoint-") as folder:
         path = Path(folder) / "model.safetensors"
         save(surrogate, path)
@@ -67,7 +67,7 @@ def stored(surrogate: Surrogate, model_id: UUID, fence: int) -> Iterator[ObjectI
     try:
         yield artifact
     except BaseException:
-        training.discard(model_id, key)
+        model_objects.discard_unowned(model_id, key)
         raise
 
 

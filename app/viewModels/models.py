@@ -4,12 +4,11 @@ from collections.abc import Mapping
 from typing import Any
 from uuid import UUID
 
-import structlog
 from sqlalchemy import select
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import joinedload
 
-from app.extensions import db, object_store
+from app.extensions import db
 from app.libs.actor import Actor
 from app.libs.enums import ModelState, TaskKind
 from app.libs.error_codes import ErrorCode
@@ -17,15 +16,12 @@ from app.libs.errors import AppError
 from app.libs.ids import new_id
 from app.libs.scope import Scope
 from app.models import DatasetVersion, Model, Module, Optimization, Task
-from app.utils.object_store import ObjectStoreError
 from app.utils.paging import Page, ordering, page_of
-from app.viewModels import downloads, module_tags, task_queue
+from app.viewModels import downloads, model_objects, module_tags, task_queue
 from app.viewModels.access import seen_by, visible
 from app.viewModels.downloads import Download
 from engine.surrogates import KINDS, check_params, describe_params
 from engine.validation import Validation
-
-log = structlog.get_logger(__name__)
 
 PARAMS_OF_KIND = {kind: describe_params(kind) for kind in KINDS}
 """JSON schema of the hyperparameters of every kind that can be trained."""
@@ -162,7 +158,7 @@ def delete(model_id: UUID, *, actor: Actor) -> None:
         db.session.rollback()
         raise AppError(ErrorCode.MODEL_IN_USE) from error
     if key:
-        _delete_object(key)
+        model_objects.discard(key)
 
 
 def promote(model_id: UUID, *, actor: Actor) -> Model:
@@ -266,10 +262,3 @@ def _users(model: Model) -> dict[str, Any]:
         "task_id": str(model.task_id) if model.state is ModelState.TRAINING else None,
     }
     return {kind: found for kind, found in users.items() if found}
-
-
-def _delete_object(key: str) -> None:
-    try:
-        object_store.delete(key)
-    except ObjectStoreError:  # the model is gone; a file that nobody knows of does no harm
-        log.warning("object_not_deleted", key=key, exc_info=True)

@@ -6,9 +6,8 @@ from uuid import UUID
 
 import numpy as np
 from numpy.typing import NDArray
-from sqlalchemy import select
 
-from app.extensions import db, object_store
+from app.extensions import db
 from app.models import DatasetVersion, Model
 from app.utils.object_store import ObjectInfo
 from app.viewModels import dataset_rows, module_tags
@@ -118,15 +117,6 @@ def finish(
     db.session.flush()
     names = ("validation", "scores", "n_rows", "n_rows_dropped")
     return {"model_id": str(model.id), **{name: metrics[name] for name in names}, "seconds": model.seconds}
-
-
-def discard(model_id: UUID, key: str) -> None:
-    """Delete a stored file that no model came to own, in a transaction of its own."""
-    db.session.rollback()  # whatever failed
-    owned = db.session.scalar(select(Model.artifact_key).where(Model.id == model_id))
-    db.session.commit()
-    if owned != key:
-        object_store.delete(key)
 
 
 def _complete(columns: dict[str, NDArray[np.float64]]) -> NDArray[np.int64]:

@@ -1,16 +1,20 @@
 """What a training does with its rows, what it leaves behind, and what it does not."""
 
+import io
 import time
 from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
+from uuid import UUID
 
 import numpy as np
 import polars as pl
 import pytest
 
 from app.extensions import db, object_store
+from app.libs.ids import new_id
 from app.models import Model, Task
 from app.tasks import training
-from app.viewModels import surrogates
+from app.viewModels import model_objects, surrogates
 from tests.api.conftest import N_ROWS, plant_table
 
 TIMES_OUT_S = 20
@@ -224,9 +228,25 @@ def test_a_stored_file_that_a_model_owns_is_not_discarded(app, train):
     row = model_row(app)
 
     with app.app_context():
-        training.training.discard(row.id, row.artifact_key)
+        model_objects.discard_unowned(row.id, row.artifact_key)
 
     assert stored_keys(app) == [row.artifact_key]
+
+
+def test_the_sweep_deletes_old_files_that_belong_to_no_model_and_to_no_training(app, client, headers, module, train):
+    train()
+    owned = model_row(app).artifact_key
+    url = f"/api/v1/modules/{module['id']}/models"
+    waiting = client.post(url, json={"kind": "linear"}, headers=headers).json["subject_id"]
+    with app.app_context():
+        for model_id in (UUID(waiting), new_id()):
+            object_store.put(model_objects.key(model_id, 1), io.BytesIO(b"left by a worker that died"))
+
+        n_young = model_objects.sweep(older_than=timedelta(hours=1))
+        n_old = model_objects.sweep(older_than=timedelta(seconds=-1))
+
+    assert (n_young, n_old) == (0, 1)
+    assert stored_keys(app) == sorted([owned, f"models/{waiting}/1.safetensors"])
 
 
 def test_a_trained_model_is_loaded_for_other_work(app, train):
