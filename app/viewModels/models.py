@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import select
+from sqlalchemy import select, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import joinedload
 
@@ -57,7 +57,6 @@ def train(
     module_tags.check(module.inputs, module.outputs, version)
     held_out = _validation(validation or {}, version)
 
-    db.session.refresh(module, with_for_update=True)  # two at once shall not take the same number
     number = _next_number(module)
     model_id = new_id()
     task = task_queue.submit(
@@ -247,8 +246,10 @@ def _validation(asked: Mapping[str, Any], version: DatasetVersion) -> Validation
 
 
 def _next_number(module: Module) -> int:
-    newest = select(Model.number).where(Model.module_id == module.id).order_by(Model.number.desc()).limit(1)
-    return (db.session.scalar(newest.with_for_update()) or 0) + 1
+    """Count up in the database, so that two who ask at once get two numbers."""
+    counted = update(Module).where(Module.id == module.id).values(last_model_number=Module.last_model_number + 1)
+    db.session.execute(counted.execution_options(synchronize_session=False))
+    return db.session.scalar(select(Module.last_model_number).where(Module.id == module.id))
 
 
 def _users(model: Model) -> dict[str, Any]:

@@ -158,6 +158,7 @@ def upgrade() -> None:
         sa.Column("name", sa.String(length=200), nullable=False),
         sa.Column("inputs", sa.JSON(), nullable=False),
         sa.Column("outputs", sa.JSON(), nullable=False),
+        sa.Column("last_model_number", sa.Integer(), nullable=False),
         sa.Column("production_model_id", sa.Uuid(), nullable=True),
         sa.Column("project_id", sa.Uuid(), nullable=False),
         sa.Column("created_at", sa.BigInteger(), nullable=False),

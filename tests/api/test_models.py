@@ -1,6 +1,7 @@
 """The model registry: asking for models, looking at them, promoting, renaming, deleting."""
 
 import hashlib
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
@@ -58,6 +59,29 @@ def test_models_of_a_module_are_numbered(queue, get):
         (2, "Linear regression 2"),
         (3, "Linear regression 3"),
     ]
+
+
+def test_the_number_of_a_deleted_model_is_not_given_again(client, headers, queue, train):
+    deleted = train()["id"]
+    client.delete(f"/api/v1/models/{deleted}", headers=headers)
+
+    assert train()["number"] == 2
+
+
+def test_models_asked_for_at_once_get_numbers_of_their_own(app, headers, make_process, module_of):
+    modules = make_process(module_of("one", ["a"], ["y"]), module_of("two", ["b"], ["z"]))["modules"]
+
+    def ask(k):
+        url = f"/api/v1/modules/{modules[k % 2]['id']}/models"
+        return app.test_client().post(url, json={"kind": "linear"}, headers=headers).status_code
+
+    with ThreadPoolExecutor(8) as pool:
+        statuses = list(pool.map(ask, range(16)))
+
+    assert statuses == [202] * 16
+    with app.app_context():
+        numbers = sorted((str(model.module_id), model.number) for model in db.session.query(Model))
+    assert numbers == sorted((module["id"], number) for module in modules for number in range(1, 9))
 
 
 @pytest.mark.parametrize(
