@@ -1,5 +1,7 @@
 """Modules, one at a time: the graph holds whatever is done to them."""
 
+from concurrent.futures import ThreadPoolExecutor
+
 import pytest
 
 from app.extensions import db
@@ -49,6 +51,21 @@ def test_a_module_that_would_break_the_graph_is_not_added(app, client, headers, 
     assert doubled.json["details"] == {"module": "mill", "tag": "z"}
     with app.app_context():
         assert db.session.query(Module).count() == 2
+
+
+def test_of_modules_added_at_once_that_make_the_same_output_only_one_is_taken(app, headers, make_process, module_of):
+    url = f"/api/v1/processes/{make_process()['id']}/modules"
+    given = [module_of(f"mill {k}", ["a"], ["y"]) for k in range(6)]
+
+    def add(module):
+        return app.test_client().post(url, json=module, headers=headers).status_code
+
+    with ThreadPoolExecutor(6) as pool:
+        statuses = list(pool.map(add, given))
+
+    assert sorted(statuses) == [201] + [422] * 5
+    with app.app_context():
+        assert db.session.query(Module).count() == 1
 
 
 def test_modules_are_listed_and_got(client, headers, two):
