@@ -50,7 +50,7 @@ def require(scope: Scope, *, of: Actor) -> None:
 
 @cache
 def _row_and_rights(model: type) -> Select:
-    """The row, when its project was archived, and the actor's role there. Built once: building costs more than running."""
+    """The row, when its project was archived, the actor's role there. Built once: building costs more than running."""
     project_id = _project_id(model)
     of_project = aliased(Project)  # the row itself may be a project
     archived_at = select(of_project.archived_at).where(of_project.id == project_id)

@@ -5,14 +5,16 @@ commit a message wakes a worker of the queue. The message names no task: the wor
 conditional update. So a message may be lost (the sweep sends another) or doubled (the second finds nothing to do).
 """
 
+from collections import deque
 from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
 import structlog
+from flask import current_app
 from kombu.exceptions import OperationalError as BrokerError
 from redis.exceptions import RedisError
-from sqlalchemy import ColumnElement, delete, event, func, select, update
+from sqlalchemy import ColumnElement, bindparam, event, func, select, update
 from sqlalchemy.orm import Session
 
 from app.extensions import celery_ext, db
@@ -26,6 +28,16 @@ from app.utils.clock import now_ms
 from app.viewModels import task_log
 
 log = structlog.get_logger(__name__)
+
+
+_TASKS = Task.__table__.c
+_NEXT = (
+    select(_TASKS.id, _TASKS.kind, _TASKS.payload, _TASKS.fence, _TASKS.attempt, _TASKS.project_id, _TASKS.created_by)
+    .where(_TASKS.queue == bindparam("queue"), _TASKS.state == TaskState.QUEUED)
+    .order_by(_TASKS.priority.desc(), _TASKS.id)
+    .limit(1)
+    .with_for_update(skip_locked=True)
+)
 
 
 @dataclass(frozen=True)
@@ -43,7 +55,7 @@ class Lease:
     @property
     def held(self) -> tuple[ColumnElement, ...]:
         """The condition under which this worker may still write."""
-        return Task.fence == self.fence, Task.state.in_([TaskState.RUNNING, TaskState.STOPPING])
+        return _TASKS.fence == self.fence, _TASKS.state.in_([TaskState.RUNNING, TaskState.STOPPING])
 
 
 class LeaseLostError(Exception):
@@ -71,25 +83,18 @@ def submit(
         project_id=project_id,
         created_by=actor.id,
     )
-    db.session.add(task)
-    db.session.flush()
-    message = OutboxMessage(id=new_id(), task_id=task.id, queue=task.queue)
-    db.session.add(message)
-    task_log.append(task.id, [_state(TaskState.QUEUED)])
-    db.session.refresh(task, ["last_event"])
-    db.session.info.setdefault("wake_ups", []).append((message.id, task.queue))
+    task_log.begin(task, [_state(TaskState.QUEUED)])
+    _cross_off_sent()
+    message = {"id": new_id(), "task_id": task.id, "queue": task.queue, "created_at": now_ms()}
+    db.session.connection().execute(OutboxMessage.__table__.insert(), message)
+    db.session.info.setdefault("wake_ups", []).append((message["id"], task.queue))
     return task
 
 
 def claim(queue: Queue, *, worker: str, lease_ms: int) -> Lease | None:
     """Take the next runnable task of a queue: highest priority first, then in order of submission."""
     while True:
-        task = db.session.execute(
-            select(Task.id, Task.kind, Task.payload, Task.fence, Task.attempt, Task.project_id, Task.created_by)
-            .where(Task.queue == queue, Task.state == TaskState.QUEUED)
-            .order_by(Task.priority.desc(), Task.id)
-            .limit(1)  # not locked: MariaDB would lock, and hide from others, every row that it sorts to find this one
-        ).one_or_none()
+        task = db.session.connection().execute(_NEXT, {"queue": queue}).one_or_none()
         if task is None:
             db.session.rollback()
             return None
@@ -97,8 +102,8 @@ def claim(queue: Queue, *, worker: str, lease_ms: int) -> Lease | None:
         claimed = task_log.append(
             task.id,
             [_state(TaskState.RUNNING, attempt=task.attempt + 1, worker=worker)],
-            Task.state == TaskState.QUEUED,
-            Task.fence == task.fence,
+            _TASKS.state == TaskState.QUEUED,
+            _TASKS.fence == task.fence,
             state=TaskState.RUNNING,
             fence=task.fence + 1,
             attempt=task.attempt + 1,
@@ -215,13 +220,19 @@ def depth(queue: Queue) -> tuple[int, int]:
 
 
 def send_owed_wake_ups() -> int:
-    """Send the wake-ups that are still in the outbox. Returns how many queues were woken."""
+    """Send the wake-ups that are still in the outbox and cross them off. Returns how many were sent.
+
+    One that was sent but not crossed off yet is sent again: a wake-up for nothing does no harm.
+    """
     owed = db.session.execute(select(OutboxMessage.id, OutboxMessage.queue)).all()
     db.session.commit()
-    return _send([(row.id, row.queue) for row in owed])
+    sent = _send([(row.id, row.queue) for row in owed])
+    _cross_off_sent()
+    db.session.commit()
+    return sent
 
 
-@event.listens_for(Session, "after_commit")
+@event.listens_for(Session, "after_commit", insert=True)  # first the worker, then whoever watches
 def _wake(session: Session) -> None:
     """Send what the committed transaction owes. It cannot fail the caller: the outbox keeps what was not sent."""
     _send(session.info.pop("wake_ups", []))
@@ -233,17 +244,31 @@ def _forget(session: Session) -> None:
 
 
 def _send(messages: list[tuple[UUID, str]]) -> int:
-    sent = 0
-    for message_id, queue in messages:
+    for n_sent, (message_id, queue) in enumerate(messages):
         try:
             celery_ext.celery.send_task(f"{queue}.run", queue=queue, retry=False)
         except (BrokerError, RedisError) as error:
             log.warning("wake_up_not_sent", queue=queue, error=str(error))
-            return sent
-        with db.engine.begin() as connection:
-            connection.execute(delete(OutboxMessage).where(OutboxMessage.id == message_id))
-        sent += 1
-    return sent
+            return n_sent
+        _sent().append(message_id)
+    return len(messages)
+
+
+def _sent() -> deque[UUID]:
+    """What this process has sent and not yet crossed off in the outbox.
+
+    Crossing off at once would take a transaction more, for which the worker that was just woken would have to wait.
+    """
+    return current_app.extensions.setdefault("sent_wake_ups", deque())
+
+
+def _cross_off_sent() -> None:
+    """Delete sent wake-ups from the outbox, in the caller's transaction. If that fails, the sweep sends them again."""
+    sent = _sent()
+    ids = [sent.popleft() for _ in range(len(sent))]
+    if ids:
+        outbox = OutboxMessage.__table__
+        db.session.connection().execute(outbox.delete().where(outbox.c.id.in_(ids)))
 
 
 def _state(state: TaskState, **more: Any) -> task_log.Fact:

@@ -3,12 +3,14 @@
 import threading
 
 import pytest
+from kombu.exceptions import OperationalError
 from sqlalchemy import func, select, update
 
-from app.extensions import db
-from app.libs.enums import EventType, Queue, TaskState
+from app.extensions import celery_ext, db, redis_client
+from app.libs.enums import EventType, Queue, TaskKind, TaskState
+from app.libs.ids import new_id
 from app.models import OutboxMessage, Task, TaskEvent
-from app.viewModels import task_log, task_queue
+from app.viewModels import task_log, task_queue, tasks
 from app.viewModels.task_queue import LeaseLostError
 
 LEASE_MS = 30_000
@@ -30,18 +32,35 @@ def states(task_id):
     return [event["data"]["state"] for event in events if event["type"] == EventType.STATE]
 
 
+def owed():
+    return db.session.scalar(select(func.count()).select_from(OutboxMessage))
+
+
+def messages():
+    """How many wake-ups wait in the broker."""
+    return redis_client.llen("setpoint:default")
+
+
 def test_a_submitted_task_waits_and_its_wake_up_is_sent_after_the_commit(submit):
     task = submit()
 
     assert db.session.get(Task, task.id).state == TaskState.QUEUED
     assert states(task.id) == ["queued"]
-    assert db.session.scalar(select(func.count()).select_from(OutboxMessage)) == 0
+    assert messages() == 1
+
+
+def test_a_wake_up_that_was_sent_is_crossed_off_with_the_next_submit_or_by_the_sweep(submit):
+    submit()
+    after_one = owed()
+    submit()
+    after_two = owed()
+
+    task_queue.send_owed_wake_ups()
+
+    assert (after_one, after_two, owed()) == (1, 1, 0)
 
 
 def test_a_submit_that_is_rolled_back_leaves_nothing(context, project, engineer):
-    from app.libs.enums import TaskKind
-    from app.libs.ids import new_id
-
     task_queue.submit(TaskKind.IMPORT, project_id=project.id, subject_id=new_id(), payload={}, actor=engineer)
     db.session.rollback()
 
@@ -152,8 +171,6 @@ def test_a_task_that_keeps_losing_its_workers_fails_and_says_so(submit):
 
 
 def test_a_task_that_was_stopping_when_its_worker_died_is_cancelled(submit, engineer):
-    from app.viewModels import tasks
-
     task = submit()
     claim()
     tasks.cancel(task.id, actor=engineer)
@@ -176,19 +193,16 @@ def test_a_lease_that_is_extended_is_not_lost(submit):
 
 
 def test_a_wake_up_that_could_not_be_sent_is_kept_and_sent_by_the_sweep(submit, app, monkeypatch):
-    from kombu.exceptions import OperationalError
-
-    from app.extensions import celery_ext
-
     def broker_is_away(*_args, **_kwargs):
         raise OperationalError("connection refused")
 
     with monkeypatch.context() as outage:
         outage.setattr(celery_ext.celery, "send_task", broker_is_away)  # the outside begins here
         submit()
-    owed = db.session.scalar(select(func.count()).select_from(OutboxMessage))
+    during = owed(), messages()
 
     sent = task_queue.send_owed_wake_ups()
 
-    assert owed == sent == 1
-    assert db.session.scalar(select(func.count()).select_from(OutboxMessage)) == 0
+    assert during == (1, 0)
+    assert sent == messages() == 1
+    assert owed() == 0
