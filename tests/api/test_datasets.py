@@ -1,6 +1,7 @@
 """Data sets that are there: listing, looking, renaming, downloading, deleting."""
 
 import io
+from datetime import timedelta
 from uuid import UUID
 
 import numpy as np
@@ -9,7 +10,8 @@ import pytest
 
 from app.extensions import db
 from app.models import DatasetVersion
-from app.viewModels import dataset_rows, dataset_versions, datasets
+from app.utils.object_store import ObjectStoreUnavailable
+from app.viewModels import dataset_objects, dataset_rows, dataset_versions, datasets
 from engine.errors import UnknownTag, WrongTagType
 from tests.support.uploads import HOURS, NOTHING, post_file, what_is_there
 
@@ -358,3 +360,35 @@ def test_the_newest_version_is_the_one_with_the_highest_number(context, make, en
     make(LATER)
 
     assert datasets.newest_version(datasets.get(UUID(dataset_id), actor=engineer)).number == 2
+
+
+# Races and outages
+
+
+@pytest.mark.parametrize("path", ["", "/versions/1"])
+def test_what_came_into_use_while_it_was_being_deleted_stays(
+    app, client, headers, upload, dataset_id, train, monkeypatch, path
+):
+    upload(pl.DataFrame({"a": [1.0], "b": [2.0], "y": [3.0]}))
+    train(dataset_version=1)
+    monkeypatch.setattr(datasets, "refuse_if_used", lambda **users: None)  # it looked before there was a model
+    before = what_is_there(app)
+
+    answer = client.delete(f"/api/v1/datasets/{dataset_id}{path}", headers=headers)
+
+    assert (answer.status_code, answer.json["code"]) == (409, "dataset.in_use")
+    assert what_is_there(app) == before
+
+
+def test_a_data_set_is_deleted_also_while_the_store_is_away(app, client, headers, day, monkeypatch):
+    def fail(_store, key):
+        raise ObjectStoreUnavailable(f"no answer about {key}")
+
+    monkeypatch.setattr(type(app.extensions["object_store"]), "delete", fail)
+    answer = client.delete(f"/api/v1/datasets/{day}", headers=headers)
+    monkeypatch.undo()
+
+    assert answer.status_code == 204
+    assert what_is_there(app) == {"datasets": 0, "versions": 0, "objects": 2}
+    with app.app_context():
+        assert dataset_objects.sweep(older_than=timedelta(seconds=-1)) == 2

@@ -8,7 +8,7 @@ import polars as pl
 import pytest
 
 from app.extensions import db
-from app.models import Dataset, DatasetVersion, Project, Task
+from app.models import Dataset, DatasetVersion, Membership, Project, Task
 from app.utils.clock import now_ms
 from app.utils.object_store import ObjectStoreUnavailable
 from app.viewModels import dataset_imports, dataset_uploads
@@ -347,6 +347,25 @@ def test_rights_are_checked_before_the_body_is_read(client, project, request, wh
     )
 
     assert answer.status_code == {"stranger": 404, "viewer": 403}[who]
+
+
+def test_who_loses_the_right_while_the_file_is_stored_leaves_nothing(app, send, engineer, monkeypatch):
+    store = type(app.extensions["object_store"])
+    put = store.put
+
+    def put_and_be_removed(self, *args, **kwargs):
+        stored = put(self, *args, **kwargs)
+        with app.app_context():
+            db.session.query(Membership).filter_by(user_id=engineer.id).delete()
+            db.session.commit()
+        return stored
+
+    monkeypatch.setattr(store, "put", put_and_be_removed)
+
+    answer = send()
+
+    assert (answer.status_code, answer.json["code"]) == (404, "project.not_found")
+    assert what_is_there(app) == NOTHING
 
 
 # Refused at once
