@@ -24,7 +24,6 @@ def prepare(folder: Path) -> None:
     try:
         for path in (folder, folder / "logs", folder / "valkey"):
             path.mkdir(mode=0o700, parents=True, exist_ok=True)
-        folder.chmod(0o700)
     except OSError as error:
         raise LaunchError(f"Cannot make the instance folder {folder}: {error.strerror}.") from error
 

@@ -67,19 +67,28 @@ def running(
                 held_fds=[lock],
             ) as supervisor,
         ):
-            if not supervisor.environment.get("SETPOINT_REDIS_URL"):
-                say("Starting Valkey ...")
-                redis_url = valkey.start(supervisor, folder / "valkey", kept["REDIS_PASSWORD"])
-                supervisor.environment["SETPOINT_REDIS_URL"] = redis_url
-            say("Preparing the database ...")
-            new_admin_password = _prepare(supervisor, admin_password(kept))
-            say("Starting the web server and the worker ...")
-            host, port = listener.getsockname()[:2]
-            _start_web(supervisor, listener)
-            _start_worker(supervisor)
-            url = _wait_until_ready(supervisor, host, port)
-            yield Server(url, supervisor, new_admin_password)
-            say("Stopping ...")
+            try:
+                yield _bring_up(supervisor, folder, listener, kept["REDIS_PASSWORD"], admin_password(kept))
+            finally:
+                say("Stopping ...")
+
+
+def _bring_up(
+    supervisor: Supervisor, folder: Path, listener: socket.socket, redis_password: str, admin_password: str
+) -> Server:
+    """Start one part after the other and wait until all of them answer."""
+    if not supervisor.environment.get("SETPOINT_REDIS_URL"):
+        say("Starting Valkey ...")
+        redis_url = valkey.start(supervisor, folder / "valkey", redis_password)
+        supervisor.environment["SETPOINT_REDIS_URL"] = redis_url
+    say("Preparing the database ...")
+    is_first_start = _prepare(supervisor, admin_password)
+    say("Starting the web server and the worker ...")
+    host, port = listener.getsockname()[:2]
+    _start_web(supervisor, listener)
+    _start_worker(supervisor)
+    url = _wait_until_ready(supervisor, host, port)
+    return Server(url, supervisor, admin_password if is_first_start else None)
 
 
 def environment(folder: Path, kept: Mapping[str, str], inherited: Mapping[str, str]) -> dict[str, str]:
@@ -103,13 +112,13 @@ def environment(folder: Path, kept: Mapping[str, str], inherited: Mapping[str, s
     return {k: v for k, v in (defaults | dict(inherited) | fixed).items() if k != "PYTHONPATH"}
 
 
-def _prepare(supervisor: Supervisor, password: str) -> str | None:
-    """Bring the database up to date; return the password if there was no account, and the first admin got it."""
+def _prepare(supervisor: Supervisor, admin_password: str) -> bool:
+    """Bring the database up to date; tell whether there was no account, and the first admin was made."""
     command = commands.program(commands.PREPARE, "--first-admin", ADMIN)
-    ended = supervisor.run("prepare", command, stdin=f"{password}\n".encode())
+    ended = supervisor.run("prepare", command, stdin=f"{admin_password}\n".encode())
     if ended.status != 0:
-        raise LaunchError(f"The database cannot be prepared: flask {ending(ended.status)}.{ended.last_lines}")
-    return password if ended.printed else None
+        raise LaunchError(f"The instance cannot be prepared: flask {ending(ended.status)}.{ended.last_lines}")
+    return bool(ended.printed)
 
 
 def _start_web(supervisor: Supervisor, listener: socket.socket) -> None:

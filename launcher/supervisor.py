@@ -47,6 +47,7 @@ class Child:
     process: subprocess.Popen[bytes]
     log: Log | None
     is_base: bool = False  # others use it: stopped after them
+    is_shown: bool = False  # its log lines go to the terminal as well
 
     def last_lines(self) -> str:
         if self.log is None or not self.log.tail():
@@ -61,7 +62,7 @@ class Supervisor:
         cwd: the working directory of every child.
         log_folder: where `<name>.log` of every child goes.
         environment: the whole environment of every child.
-        echo: whether the terminal shows the log lines as well, but for those of what the others use.
+        echo: whether the terminal shows the log lines of those that do the work as well.
         grace: seconds a child has between SIGTERM and SIGKILL.
         base_grace: the same for what the others use, counted from when those are gone.
         held_fds: descriptors that stay open until the last child is gone (the instance's lock).
@@ -86,11 +87,14 @@ class Supervisor:
         self.base_grace = base_grace
         self.held_fds = held_fds
         self.children: list[Child] = []
+        self._is_stopped = False
         self._signals: list[int] = []
         self._previous_handlers: dict[int, object] = {}
 
     def __enter__(self) -> "Supervisor":
         for number in STOP_SIGNALS:
+            if number == signal.SIGHUP and signal.getsignal(number) == signal.SIG_IGN:
+                continue  # started with nohup: to outlive the terminal
             self._previous_handlers[number] = signal.signal(number, lambda n, _frame: self._signals.append(n))
         self._keeper = Child("keeper", self._start_keeper(), log=None)
         return self
@@ -142,7 +146,7 @@ class Supervisor:
             raise LaunchError(f"Cannot start {name} ({argv[0]}): {error.strerror}.") from error
         finally:
             os.close(log_file)
-        child = Child(name, process, log, is_base)
+        child = Child(name, process, log, is_base, is_shown=self.echo and not is_base and stdout is None)
         self.children.append(child)
         try:
             process.stdin.write(stdin)
@@ -151,7 +155,7 @@ class Supervisor:
             pass  # it died before reading: `check` says so, with its log
         return child
 
-    def run(self, name: str, argv: Sequence[str], **options) -> "Ended":
+    def run(self, name: str, argv: Sequence[str], **options) -> Ended:
         """Start a process that ends by itself, and wait for that. What it prints stays out of its log."""
         with tempfile.TemporaryFile() as printed:
             child = self.start(name, argv, stdout=printed.fileno(), **options)
@@ -203,6 +207,9 @@ class Supervisor:
 
     def stop(self) -> None:
         """End everything that was started. A second signal meanwhile cuts the grace short."""
+        if self._is_stopped:
+            return  # the group's number may be another's by now
+        self._is_stopped = True
         n_signals = len(self._signals)
         try:
             for is_base, grace in ((False, self.grace), (True, self.base_grace)):
@@ -249,7 +256,7 @@ class Supervisor:
         for child in self.children:
             if child.log is not None:
                 fresh = child.log.read_new_lines()
-                if self.echo and not child.is_base:
+                if child.is_shown:
                     say("\n".join(f"{child.name:<7}| {line}" for line in fresh))
 
 

@@ -51,6 +51,29 @@ def test_where_there_is_an_account_no_other_is_made_and_nothing_is_said(prepare)
         accounts.login(username="eve", password="another password")
 
 
+def test_a_database_that_does_not_answer_is_one_sentence(another_app, running_backend, tmp_path):
+    (tmp_path / "a file").touch()
+    app = another_app(redis_url=running_backend.redis_url, database_url=f"sqlite:///{tmp_path}/a file/setpoint.db")
+
+    done = app.test_cli_runner().invoke(args=["prepare"])
+
+    assert (done.exit_code, done.stderr) == (1, "Error: The database does not answer: unable to open database file\n")
+
+
+def test_an_object_store_that_does_not_answer_is_one_sentence(another_app, running_backend, tmp_path):
+    (tmp_path / "a file").touch()
+    app = another_app(
+        redis_url=running_backend.redis_url,
+        database_url=running_backend.new_database(),
+        object_store_url=(tmp_path / "a file" / "objects").as_uri(),
+    )
+
+    done = app.test_cli_runner().invoke(args=["prepare"])
+
+    assert done.exit_code == 1
+    assert done.stderr.startswith("Error: The object store does not answer: ")
+
+
 def test_an_unfit_password_is_refused(prepare):
     done = prepare("--first-admin", "ada", stdin="\n")
 

@@ -24,6 +24,14 @@ def test_the_folder_and_the_secrets_are_for_the_owner_alone(folder):
     assert (folder / instance.SECRETS_FILE).stat().st_mode & 0o777 == 0o600
 
 
+def test_a_folder_that_is_there_already_keeps_its_mode(tmp_path):
+    tmp_path.chmod(0o755)
+
+    instance.prepare(tmp_path)
+
+    assert tmp_path.stat().st_mode & 0o777 == 0o755
+
+
 def test_secrets_are_long_different_and_made_only_once(folder):
     first = instance.load_secrets(folder)
 

@@ -171,5 +171,5 @@ def test_a_setting_that_is_unknown_stops_the_start_with_its_name(folder):
     refused = Run(folder, "--port", "0", SETPOINT_REGISTATION="open")
 
     assert refused.process.wait(timeout=60) == 1
-    assert "setpoint: The database cannot be prepared: flask ended with exit status 1." in refused.text
+    assert "setpoint: The instance cannot be prepared: flask ended with exit status 1." in refused.text
     assert "SETPOINT_REGISTATION" in refused.text

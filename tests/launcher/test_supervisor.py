@@ -129,6 +129,20 @@ def test_a_signal_asks_to_stop(supervisor, number):
     assert stop.value.signal_number == number
 
 
+@pytest.fixture
+def nohup():
+    """Ignore the terminal's hang-up, as `nohup` does for what it starts."""
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    yield
+    signal.signal(signal.SIGHUP, before)
+
+
+def test_what_was_started_with_nohup_outlives_its_terminal(nohup, supervisor):
+    os.kill(os.getpid(), signal.SIGHUP)
+
+    supervisor.check()
+
+
 def test_a_second_signal_cuts_the_grace_short(supervisor, start):
     supervisor.grace = 60.0
     child = start(STUBBORN)
