@@ -11,7 +11,7 @@ from app.extensions import db
 from app.models import Dataset, DatasetVersion, Membership, Project, Task
 from app.utils.clock import now_ms
 from app.utils.object_store import ObjectStoreUnavailable
-from app.viewModels import dataset_imports, dataset_uploads
+from app.viewModels import dataset_imports, incoming_files
 from tests.support.servers import wait_until
 from tests.support.uploads import HOURS, NOTHING, post_file, what_is_there
 
@@ -197,7 +197,7 @@ def test_units_under_the_header_are_shown_with_their_tags(imported, get):
     ],
 )
 def test_a_file_keeps_its_name_but_no_folder_and_no_control_character(given, kept):
-    assert dataset_uploads.tidy_name(given) == kept
+    assert incoming_files.tidy_name(given) == kept
 
 
 def test_a_file_is_kept_under_its_own_name_in_any_script(imported, get):
@@ -403,10 +403,11 @@ def test_what_can_be_seen_at_once_is_refused_at_once(app, send, fields, code):
         assert db.session.query(Task).count() == 0
 
 
-def test_a_form_without_a_file_is_refused_by_the_field_s_name(client, headers, project):
-    answer = client.post(f"/api/v1/projects/{project.id}/datasets", data={"name": "x"}, headers=headers)
+@pytest.mark.parametrize("fields", [{}, {"name": "x"}, {"file": "a,b\n1,2\n"}])
+def test_a_form_without_a_file_is_refused_by_the_field_s_name(client, headers, project, fields):
+    answer = client.post(f"/api/v1/projects/{project.id}/datasets", data=fields, headers=headers)
 
-    assert answer.status_code == 422
+    assert (answer.status_code, answer.json["code"]) == (422, "request.invalid")
     assert "file" in answer.json["details"]["multipart"]
 
 

@@ -1,10 +1,11 @@
 """Data sets and their versions as they come in and go out."""
 
 import json
-from typing import Any
+from typing import Any, ClassVar
 
 from flask_smorest.fields import Upload
 from marshmallow import Schema, fields, validate
+from werkzeug.datastructures import FileStorage
 
 from app.views.v1.schemas.common import Input, Moment, name_field, page_out, page_query, text_field
 
@@ -33,6 +34,17 @@ JsonObject = from_json_text(fields.Dict)
 JsonList = from_json_text(fields.List)
 
 
+class File(Upload):
+    """A part of a form that is a file, not a text of the same name."""
+
+    default_error_messages: ClassVar = {"invalid": "Not a file."}
+
+    def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs) -> FileStorage:
+        if not isinstance(value, FileStorage):
+            raise self.make_error("invalid")
+        return value
+
+
 class Quantity(fields.Float):
     """A number that keeps its kind: whole numbers, Unix milliseconds among them, stay whole."""
 
@@ -41,7 +53,7 @@ class Quantity(fields.Float):
 
 
 class DatasetVersionIn(Input):
-    file = Upload(required=True, metadata={"description": "CSV, XLSX or Parquet"})
+    file = File(required=True, metadata={"description": "CSV, XLSX or Parquet"})
     time_zone = fields.String(
         metadata={"description": "Zone of time stamps that name none, such as Asia/Shanghai.", "example": "UTC"}
     )
