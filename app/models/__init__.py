@@ -37,9 +37,18 @@ def init_app(app: Flask) -> None:
     settings: Settings = app.config["SETTINGS"]
     settings.instance_dir.mkdir(parents=True, exist_ok=True)
     app.config["SQLALCHEMY_DATABASE_URI"] = settings.database
-    # a server may have been restarted since a connection was made; a file was not
-    app.config["SQLALCHEMY_ENGINE_OPTIONS"] = {"pool_pre_ping": not settings.database.startswith("sqlite")}
+    app.config["SQLALCHEMY_ENGINE_OPTIONS"] = engine_options(settings.database)
     db.init_app(app)
     migrate.init_app(app, db, directory=str(Path(app.root_path).parent / "migrations"))
     with app.app_context():
         sqlite.prepare(db.engine)
+
+
+def engine_options(url: str) -> dict:
+    """Return what SQLAlchemy's engine needs beside its URL, for this kind of database."""
+    if url.startswith("sqlite"):
+        return {}
+    options: dict = {"pool_pre_ping": True}  # the server may have been restarted since a connection was made
+    if url.startswith("mysql"):
+        options["isolation_level"] = "READ COMMITTED"  # its default locks gaps, so that two inserts can deadlock
+    return options

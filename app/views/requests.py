@@ -9,6 +9,7 @@ from flask import Flask, Response, g, request
 from app.libs.ids import new_id
 
 log = structlog.get_logger(__name__)
+MAX_BODY_BYTES = 16 * 1024**2
 _FIT = re.compile(r"[\w.-]{8,64}")
 
 
@@ -19,7 +20,9 @@ def init_app(app: Flask) -> None:
 
 
 def begin() -> None:
-    """Take the id that a proxy gave, if it is harmless, or make one."""
+    """Take the id that a proxy gave, if it is harmless, or make one; bound what is read into memory."""
+    if request.mimetype != "multipart/form-data":  # uploads go to disk; everything else is read whole
+        request.max_content_length = MAX_BODY_BYTES
     given = request.headers.get("X-Request-ID", "")
     g.request_id = given if _FIT.fullmatch(given) else str(new_id())
     g.began = time.perf_counter()

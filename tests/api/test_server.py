@@ -95,6 +95,13 @@ def test_a_body_that_is_no_json_is_refused(client):
     assert answer.json["code"] == "request.bad"
 
 
+def test_a_body_that_would_fill_the_memory_is_not_read(client):
+    answer = client.post("/api/v1/auth/login", data=b" " * (16 * 1024**2 + 1), content_type="application/json")
+
+    assert answer.status_code == 413
+    assert answer.json["code"] == "request.too_large"
+
+
 def test_a_wrong_field_is_named(client):
     answer = client.post("/api/v1/auth/login", json={"username": ""})
 

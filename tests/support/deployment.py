@@ -42,9 +42,7 @@ def deployment(settings: Settings, *, web_workers: int = 2, celery: bool = True,
             log.mkdir()
             pid = log / "worker.pid"
             extra = ["--beat"] if beat else []
-            running.enter_context(
-                serve([*worker, "--pidfile", pid, *extra], folder=log, env=env, is_ready=pid.exists)
-            )
+            running.enter_context(serve([*worker, "--pidfile", pid, *extra], folder=log, env=env, is_ready=pid.exists))
         running.enter_context(
             serve(
                 [*gunicorn, "--chdir", ROOT, "--config", ROOT / "gunicorn.py", "wsgi:app"],
