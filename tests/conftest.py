@@ -18,7 +18,7 @@ from app.libs.actor import Actor
 from app.libs.enums import MemberRole, Queue, Role
 from app.models import Membership, Project
 from app.settings import Settings
-from app.viewModels import accounts, projects, users
+from app.viewModels import accounts, projects, task_queue, users
 from tests.support.backends import NAMES, Backend, backend, check_installed
 from tests.support.servers import MissingPackage
 
@@ -189,8 +189,10 @@ def work(app: Flask) -> Callable[[], None]:
 
     def do_all() -> None:
         with app.app_context():
-            for queue in (Queue.DEFAULT, Queue.TRAINING, Queue.OPTIMIZATION):
-                celery_ext.celery.tasks[f"{queue}.run"]()
+            for queue in Queue:
+                while task_queue.depth(queue)[0]:
+                    celery_ext.celery.tasks[f"{queue}.run"]()
+                    db.session.rollback()
 
     return do_all
 

@@ -36,7 +36,7 @@ _NEXT = (
     .where(_TASKS.queue == bindparam("queue"), _TASKS.state == TaskState.QUEUED)
     .order_by(_TASKS.priority.desc(), _TASKS.id)
     .limit(1)
-    .with_for_update(skip_locked=True)
+    # no row lock: MariaDB would lock every row that it sorts, and hide them all from the next worker
 )
 
 
