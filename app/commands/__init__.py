@@ -2,13 +2,11 @@
 
 from flask import Flask
 
-from app.commands.objects import objects
 from app.commands.prepare import prepare
 from app.commands.users import users
 
 
 def init_app(app: Flask) -> None:
     """Register the command groups."""
-    app.cli.add_command(objects)
     app.cli.add_command(prepare)
     app.cli.add_command(users)
