@@ -4,6 +4,7 @@ import ssl
 from pathlib import Path
 
 from flask import Flask
+from kombu import Exchange
 from kombu import Queue as KombuQueue
 
 from app.extensions import celery_ext
@@ -37,7 +38,8 @@ def celery_config(settings: Settings) -> dict:
             "socket_connect_timeout": 3,
             "global_keyprefix": "setpoint:",
         },
-        "task_queues": [KombuQueue(queue.value) for queue in Queue],
+        # an exchange each: left out, all queues share the default one, and every message reaches them all
+        "task_queues": [KombuQueue(queue, Exchange(queue), routing_key=queue) for queue in map(str, Queue)],
         "task_default_queue": Queue.DEFAULT.value,
         "task_create_missing_queues": False,
         "task_ignore_result": True,

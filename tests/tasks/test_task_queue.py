@@ -36,9 +36,9 @@ def owed():
     return db.session.scalar(select(func.count()).select_from(OutboxMessage))
 
 
-def messages():
-    """How many wake-ups wait in the broker."""
-    return redis_client.llen("setpoint:default")
+def messages(queue="default"):
+    """How many wake-ups of a queue wait in the broker."""
+    return redis_client.llen(f"setpoint:{queue}")
 
 
 def test_a_submitted_task_waits_and_its_wake_up_is_sent_after_the_commit(submit):
@@ -46,7 +46,7 @@ def test_a_submitted_task_waits_and_its_wake_up_is_sent_after_the_commit(submit)
 
     assert db.session.get(Task, task.id).state == TaskState.QUEUED
     assert states(task.id) == ["queued"]
-    assert messages() == 1
+    assert (messages(), messages("training"), messages("optimization")) == (1, 0, 0)
 
 
 def test_a_wake_up_that_was_sent_is_crossed_off_with_the_next_submit_or_by_the_sweep(submit):
