@@ -26,9 +26,7 @@ OPEN = {
 def calls(app):
     """Every route with each of its methods."""
     return [
-        (rule, method)
-        for rule in app.url_map.iter_rules()
-        for method in sorted(rule.methods - {"HEAD", "OPTIONS"})
+        (rule, method) for rule in app.url_map.iter_rules() for method in sorted(rule.methods - {"HEAD", "OPTIONS"})
     ]
 
 
