@@ -33,9 +33,9 @@ def work(number: int) -> None:
     """One committed update at the start; then the work would begin."""
     with engine.begin() as connection:
         connection.execute(text("UPDATE handwritten SET state = 'running' WHERE id = :id"), {"id": number})
-    began = time.time_ns()
+    claimed = time.time_ns()
     with engine.begin() as connection:
         connection.execute(
-            text("UPDATE handwritten SET state = 'done', began_ns = :began WHERE id = :id"),
-            {"id": number, "began": began},
+            text("UPDATE handwritten SET state = 'done', claimed_ns = :claimed WHERE id = :id"),
+            {"id": number, "claimed": claimed},
         )

@@ -1,16 +1,28 @@
-"""Setpoint's Celery application with work that does nothing but note when it began."""
+"""Setpoint's Celery application with work that does nothing but tell when it was claimed."""
 
 import time
+
+from sqlalchemy import event
+from sqlalchemy.orm import Session
 
 from app.libs.enums import TaskKind
 from app.tasks import default
 from wsgi import celery  # noqa: F401 (the worker's application)
 
+committed: list[int] = []
 
-def note_start(claim) -> None:
-    began = time.time_ns()
+
+@event.listens_for(Session, "after_commit", insert=True)
+def note(_session: Session) -> None:
+    """The first commit of a task is its claim."""
+    committed.append(time.time_ns())
+
+
+def tell_claim(claim) -> None:
+    """Give back when the claim was committed, which is what the other side notes too."""
+    claimed_ns = committed[-1]
     with claim.success() as result:
-        result["began_ns"] = began
+        result["claimed_ns"] = claimed_ns
 
 
-default.WORK[TaskKind.IMPORT] = note_start
+default.WORK[TaskKind.IMPORT] = tell_claim

@@ -1,4 +1,4 @@
-"""Objective evaluations a second of our optimizer on a forest of 100 trees, against one row, one DataFrame, one predict."""
+"""Evaluations a second of our optimizer on a forest of 100 trees, against one row, one DataFrame, one predict."""
 
 import statistics
 import time

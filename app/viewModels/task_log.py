@@ -5,7 +5,7 @@ from typing import Any
 from uuid import UUID
 
 from sqlalchemy import ColumnElement, bindparam, event, select
-from sqlalchemy.orm import Session
+from sqlalchemy.orm import Session, make_transient_to_detached
 
 from app.extensions import db, socketio
 from app.libs.enums import EventType
@@ -28,8 +28,11 @@ def room(task_id: UUID | str) -> str:
 def begin(task: Task, facts: Sequence[Fact]) -> None:
     """Add a new task with the first facts of its log to the caller's transaction."""
     task.last_event = len(facts)
+    db.session.connection().execute(
+        _TASKS.insert(), {name: value for name, value in vars(task).items() if name in _TASKS.c}
+    )
+    make_transient_to_detached(task)  # it is in the database: what was not set here is loaded when it is asked for
     db.session.add(task)
-    db.session.flush()
     _insert(task.id, facts, last=len(facts))
 
 

@@ -3,7 +3,7 @@
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import func, select
+from sqlalchemy import select
 
 from app.extensions import db
 from app.libs.actor import Actor
@@ -74,16 +74,6 @@ def cancel(task_id: UUID, *, actor: Actor) -> Task:
     db.session.commit()
     db.session.refresh(task)
     return task
-
-
-def queue_position(task: Task) -> int | None:
-    """Return how many tasks of the queue start before this one, or None when it does not wait."""
-    if task.state != TaskState.QUEUED:
-        return None
-    is_ahead = (Task.priority > task.priority) | ((Task.priority == task.priority) & (Task.id < task.id))
-    return db.session.scalar(
-        select(func.count()).where(Task.queue == task.queue, Task.state == TaskState.QUEUED, is_ahead)
-    )
 
 
 def events(task_id: UUID, *, after: int, actor: Actor) -> list[dict[str, Any]]:
