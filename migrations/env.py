@@ -10,9 +10,7 @@ migrate = current_app.extensions["migrate"]
 
 def run_migrations_offline() -> None:
     """Write the SQL of a migration instead of running it (``flask db upgrade --sql``)."""
-    context.configure(
-        url=db.engine.url, target_metadata=db.metadata, literal_binds=True, **migrate.configure_args
-    )
+    context.configure(url=db.engine.url, target_metadata=db.metadata, literal_binds=True, **migrate.configure_args)
     with context.begin_transaction():
         context.run_migrations()
 
