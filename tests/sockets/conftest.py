@@ -59,7 +59,9 @@ class Follower:
         self.refusals: list[dict[str, Any]] = []
         self.client = socketio.Client()
         handle = self.client.eio._trigger_event  # it starts a thread for each message, which may overtake each other
-        self.client.eio._trigger_event = lambda event, *args, run_async=False: handle(event, *args, run_async=False)
+        self.client.eio._trigger_event = lambda event, *args, **options: handle(
+            event, *args, **options | {"run_async": False}
+        )
         self.client.on("task_event", self._keep)
         self.client.on("connect_error", self.refusals.append)
 
