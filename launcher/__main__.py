@@ -1,4 +1,4 @@
-"""The command line: `python -m launcher run` and `python -m launcher demo`."""
+"""The command line: `python -m launcher run`, `demo` and `flask`."""
 
 import argparse
 import os
@@ -7,7 +7,7 @@ import socket
 import sys
 from pathlib import Path
 
-from launcher import commands, demo, ports, server
+from launcher import commands, demo, ports, server, shell
 from launcher.errors import LaunchError, StopRequestedError
 from launcher.logs import say
 
@@ -35,7 +35,7 @@ def parser() -> argparse.ArgumentParser:
     """Return the parser; its help is what `python -m launcher --help` shows."""
     top = argparse.ArgumentParser(prog="python -m launcher", description="Run Setpoint on this machine.")
     top.add_argument("--debug", action="store_true", help="show the traceback of a failure")
-    actions = top.add_subparsers(required=True, metavar="run|demo")
+    actions = top.add_subparsers(required=True, metavar="run|demo|flask")
 
     host, port = configured_address()
     running = actions.add_parser("run", help="keep a server running until Ctrl-C or SIGTERM")
@@ -50,6 +50,11 @@ def parser() -> argparse.ArgumentParser:
     showing.add_argument("--instance", type=Path, default=commands.ROOT / "instance" / "demo")
     showing.add_argument("--port", type=int, default=0, help="port (default: a free one)")
     showing.set_defaults(action=lambda given: demo.run(given.instance.absolute(), port=given.port))
+
+    asking = actions.add_parser("flask", help="run the flask program on an instance: user list, user create, ...")
+    asking.add_argument("--instance", type=Path, default=configured_instance(), help="folder of its data")
+    asking.add_argument("arguments", nargs=argparse.REMAINDER, help="what flask is told")
+    asking.set_defaults(action=lambda given: shell.run(given.instance.absolute(), given.arguments))
     return top
 
 

@@ -16,6 +16,8 @@ from launcher.supervisor import Supervisor, ending
 
 ADMIN = "admin"
 READY_SECONDS = 90.0
+REDIS_URL_FILE = "redis.url"  # where this run's Valkey listens; the launcher's umask keeps it the owner's
+NOWHERE = "redis://127.0.0.1:1/0"  # what needs no Redis works without
 
 
 @dataclass(frozen=True)
@@ -81,6 +83,7 @@ def _bring_up(
         say("Starting Valkey ...")
         redis_url = valkey.start(supervisor, folder / "valkey", redis_password)
         supervisor.environment["SETPOINT_REDIS_URL"] = redis_url
+        (folder / REDIS_URL_FILE).write_text(redis_url)
     say("Preparing the database ...")
     is_first_start = _prepare(supervisor, admin_password)
     say("Starting the web server and the worker ...")
@@ -110,6 +113,12 @@ def environment(folder: Path, kept: Mapping[str, str], inherited: Mapping[str, s
         "PYTHONUNBUFFERED": "1",  # a line is in the log when it is written
     }
     return {k: v for k, v in (defaults | dict(inherited) | fixed).items() if k != "PYTHONPATH"}
+
+
+def redis_url_of(folder: Path) -> str:
+    """Return the URL of the instance's Valkey, as of its last run."""
+    noted = folder / REDIS_URL_FILE
+    return noted.read_text().strip() if noted.exists() else NOWHERE
 
 
 def _prepare(supervisor: Supervisor, admin_password: str) -> bool:

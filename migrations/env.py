@@ -19,8 +19,8 @@ def run_migrations_online() -> None:
     """Run migrations, each in a transaction where the database has transactional DDL."""
     with db.engine.connect() as connection:
         if connection.dialect.name == "sqlite":
-            # SQLite changes a table by making it anew, and dropping the old one must not cascade. Said in a transaction,
-            # this has no effect.
+            # SQLite changes a table by making it anew, and dropping the old one must not cascade.
+            # Said within a transaction, this has no effect.
             connection.connection.dbapi_connection.execute("PRAGMA foreign_keys = OFF")
         context.configure(
             connection=connection,
