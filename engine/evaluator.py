@@ -19,6 +19,7 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from engine.checks import floats
 from engine.errors import ShapeError
 from engine.expressions import Expression
 from engine.problem import Limit, Problem, Term
@@ -30,7 +31,9 @@ PROBE = 256
 """Points at which the spread of an expression is measured when no scale is given."""
 
 ROUNDING = 1e-9
-"""A limit counts as kept while it is exceeded by no more than this share of its scale: arithmetic is not exact."""
+"""A limit counts as kept while its bound is exceeded by no more than this share of the bound, or of the scale where
+that is less (of the scale alone at a bound of 0): arithmetic is not exact. The scale alone would not do: that of exp(x)
+may be 1e40, and a billionth of it forgives everything."""
 
 ACTIVE = 0.01
 """A limit is active when its value is within this share of its scale of a bound; a variable, of its range."""
@@ -173,9 +176,13 @@ class Evaluator:
         return self._computed(*self._predicted(X_free))
 
     def report(self, x_free: ArrayLike) -> Report:
-        """Return everything about one point, shape (number of variables,)."""
-        x_free = np.asarray(x_free, dtype=np.float64)
-        columns, Y = self._predicted(x_free[None, :])
+        """Return everything about one point, shape (number of variables,).
+
+        Raises:
+            ShapeError: x_free does not have this shape, or the model's answer is not (1, m).
+        """
+        x_free = floats("the point", x_free)
+        columns, Y = self._predicted(x_free[None, ...])
         point = self._computed(columns, Y)
         terms = zip(self.problem.terms, self._terms, strict=True)
         limits = zip(self.problem.limits, self._limits, strict=True)
@@ -197,12 +204,12 @@ class Evaluator:
 
     def _predicted(self, X_free: ArrayLike) -> tuple[dict[str, Floats], Floats]:
         """Return the columns of all inputs and outputs by tag, (n,) each, and Y."""
-        given = np.asarray(X_free, dtype=np.float64)
+        given = floats("X_free", X_free)
         if given.ndim != 2 or given.shape[1] != len(self._free):
             raise ShapeError(f"points have shape {given.shape}, but there are {len(self._free)} variables")
         X = np.tile(self._fixed, (len(given), 1))
         X[:, self._free] = given
-        Y = np.asarray(self._model.predict(X), dtype=np.float64)
+        Y = floats("what the model returned", self._model.predict(X))
         wanted = (len(X), len(self._model.outputs))
         if Y.shape != wanted:
             raise ShapeError(f"the model returned shape {Y.shape} for {len(X)} points, but {wanted} is needed")
@@ -251,10 +258,14 @@ def cost(term: Term, value: Floats) -> Floats:
 
 def excess(limit: Limit, value: Floats) -> Floats:
     """Return by how much a limit is broken, in its scale, shape of ``value``; 0 where it is kept up to ROUNDING."""
-    below = -np.inf if limit.lower is None else limit.lower - value
-    above = -np.inf if limit.upper is None else value - limit.upper
-    violation = np.maximum(np.maximum(below, above), 0.0) / (limit.scale or 1.0)
-    return np.where(violation <= ROUNDING, 0.0, violation)
+    scale = limit.scale or 1.0
+    violation = np.zeros_like(value)
+    for bound, sign in ((limit.lower, -1.0), (limit.upper, 1.0)):
+        if bound is not None:
+            beyond = sign * (value - bound)
+            forgiven = ROUNDING * (min(scale, abs(bound)) if bound else scale)
+            violation = np.maximum(violation, np.where(beyond <= forgiven, 0.0, beyond / scale))  # NaN stays NaN
+    return violation
 
 
 def spread(values: Floats) -> float:
@@ -280,10 +291,9 @@ def _term_report(term: Term, value: Floats) -> TermReport:
 
 def _limit_report(limit: Limit, value: Floats) -> LimitReport:
     scale, at = limit.scale or 1.0, float(value[0])
-    margin = min(
-        np.inf if limit.lower is None else at - limit.lower,
-        np.inf if limit.upper is None else limit.upper - at,
-    )
+    above_lower = np.inf if limit.lower is None else at - limit.lower
+    below_upper = np.inf if limit.upper is None else limit.upper - at
+    margin = float(np.minimum(above_lower, below_upper))  # NaN where the value is
     return LimitReport(
         of=limit.of,
         lower=limit.lower,

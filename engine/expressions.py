@@ -22,6 +22,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from engine.checks import floats
 from engine.errors import ExpressionError, ShapeError, UnknownExpressionTag
 
 MAX_LENGTH = 4_000
@@ -123,20 +124,21 @@ class Expression:
                 tag=tag,
             )
         try:
-            # Contiguous: NumPy may round differently on strided memory, and a row must give the same bits
-            return np.ascontiguousarray(columns[tag], dtype=np.float64).reshape(np.shape(columns[tag]))
-        except (TypeError, ValueError) as error:
+            values = floats(f"`{tag}`", columns[tag])
+        except ShapeError as error:
             raise ExpressionError(f"`{tag}` cannot be computed with: it does not hold numbers", tag=tag) from error
+        # Contiguous: NumPy may round differently on strided memory, and a row must give the same bits
+        return np.ascontiguousarray(values).reshape(values.shape)
 
 
 def as_reference(tag: str) -> str:
     """Return the tag as it must be written in an expression: as it is, or in backticks.
 
     Raises:
-        ExpressionError: the tag is empty or holds a backtick, so that no expression can speak of it.
+        ExpressionError: the tag is no text, is empty or holds a backtick, so that no expression can speak of it.
     """
-    if not tag or "`" in tag:
-        raise ExpressionError(f"no expression can speak of a tag called {tag!r}", tag=tag)
+    if not isinstance(tag, str) or not tag or "`" in tag:
+        raise ExpressionError(f"no expression can speak of a tag called {tag!r}", tag=str(tag))
     is_plain = _IDENTIFIER.fullmatch(tag) and tag not in FUNCTIONS
     return tag if is_plain else f"`{tag}`"
 

@@ -16,7 +16,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.spatial import cKDTree
 
-from engine.errors import ParameterError, ShapeError
+from engine.checks import floats, whole_number
+from engine.errors import ShapeError
 
 Floats = NDArray[np.float64]
 
@@ -24,7 +25,11 @@ CHUNK = 65_536
 """Rows whose distances are computed at once."""
 
 MOST_SPACING_ROWS = 5_000
-"""Rows whose nearest neighbor is looked up for ``spacing``; of a longer history, as many evenly spread ones."""
+LEAST_SPACING_ROWS = 250
+MOST_SPACING_PAIRS = 25_000_000
+"""Rows whose nearest neighbor is looked up for ``spacing``, evenly spread over the history. With many inputs every
+lookup compares with nearly all rows, a quarter of a microsecond each: the pairs bound it to seconds, and a median over
+the fewest rows is still within some 5 %."""
 
 
 class History:
@@ -41,13 +46,14 @@ class History:
     """
 
     def __init__(self, X: ArrayLike, inputs: Sequence[str], sd: ArrayLike | None = None) -> None:
-        self.X = np.array(X, dtype=np.float64)
+        self.X = floats("the history", X).copy()
         self.inputs = tuple(inputs)
         if self.X.ndim != 2 or self.X.shape[1] != len(self.inputs) or len(self.X) == 0:
             raise ShapeError(f"a history of {len(self.inputs)} inputs cannot have shape {self.X.shape}")
         if not np.isfinite(self.X).all():
             raise ShapeError("a history needs finite numbers in every cell; drop incomplete rows first")
-        scale = self.X.std(axis=0) if sd is None else np.array(sd, dtype=np.float64)
+        with np.errstate(over="ignore", invalid="ignore"):  # beyond 1e150; the check below says what came of it
+            scale = self.X.std(axis=0) if sd is None else floats("sd", sd).copy()
         if scale.shape != (len(self.inputs),) or not np.isfinite(scale).all() or (scale < 0).any():
             raise ShapeError(f"sd must be {len(self.inputs)} finite numbers of at least 0, not {scale.tolist()}")
         # By the values and not by sd == 0: the computed sd of a constant column can be a rounding error
@@ -59,19 +65,21 @@ class History:
     def nearest(self, x: ArrayLike, k: int = 1) -> tuple[NDArray[np.intp], Floats]:
         """Return the indices of the k rows nearest to x, shape (d,), and their distances D, both of shape (k,).
 
-        Nearest first, equally near rows in the order of the history; all rows if there are fewer than k.
+        Nearest first, equally near rows in the order of the history; all rows if there are fewer than k. A distance
+        that overflows is infinite.
 
         Raises:
             ShapeError: x is not d finite numbers.
-            ParameterError: k is below 1.
+            ParameterError: k is not a whole number from 1.
         """
         point = self._checked(x)[self._varies]
-        if k < 1:
-            raise ParameterError(f"k must be at least 1, not {k}", parameter="k")
+        k = whole_number("k", k, 1)
         starts = range(0, len(self._X), CHUNK)
         # Differences before scaling: rows equally far on two sides of x are then equal to the last bit
-        parts = [((self._X[start : start + CHUNK] - point) / self._scale) ** 2 for start in starts]
-        squares = np.concatenate([part.sum(axis=1) for part in parts])
+        with np.errstate(over="ignore"):
+            squares = np.concatenate(
+                [(((self._X[start : start + CHUNK] - point) / self._scale) ** 2).sum(axis=1) for start in starts]
+            )
         rows = _smallest(squares, k)
         return rows, np.sqrt(squares[rows])
 
@@ -87,15 +95,15 @@ class History:
     def spacing(self) -> float:
         """Return the typical distance between neighbors: the median over rows of D to the nearest other row.
 
-        NaN if there is one row only. A history longer than MOST_SPACING_ROWS is judged by that many of its rows,
-        evenly spread, each against all others. Computed once.
+        NaN if there is one row only. A long history is judged by some of its rows, evenly spread, each against all
+        others (see MOST_SPACING_ROWS). Computed once.
         """
         if self._spacing is None:
             self._spacing = self._measured_spacing()
         return self._spacing
 
     def _checked(self, x: ArrayLike) -> Floats:
-        point = np.asarray(x, dtype=np.float64)
+        point = floats("the point", x)
         if point.shape != (len(self.inputs),) or not np.isfinite(point).all():
             raise ShapeError(f"a point needs {len(self.inputs)} finite numbers, not {point.tolist()}")
         return point
@@ -107,7 +115,8 @@ class History:
             return float("nan")
         if Z.shape[1] == 0:
             return 0.0
-        asked = np.unique(np.linspace(0, n - 1, min(n, MOST_SPACING_ROWS)).round().astype(np.intp))
+        n_asked = min(n, MOST_SPACING_ROWS, max(LEAST_SPACING_ROWS, MOST_SPACING_PAIRS // n))
+        asked = np.unique(np.linspace(0, n - 1, n_asked).round().astype(np.intp))
         # Two nearest: the row itself, at distance 0, and the nearest other (0 too if the row is there twice)
         distances, _ = cKDTree(Z).query(Z[asked], k=2)
         return float(np.median(distances[:, 1]))
@@ -129,7 +138,7 @@ def comparable_rows(X_fixed: ArrayLike, values: ArrayLike, k: int, sd: ArrayLike
     Raises:
         ShapeError, ParameterError: as for ``History`` and its ``nearest``.
     """
-    X = np.asarray(X_fixed, dtype=np.float64)
+    X = floats("the history", X_fixed)
     names = [f"fixed input {j}" for j in range(X.shape[1])] if X.ndim == 2 else []
     return History(X, names, sd).nearest(values, k)[0]
 

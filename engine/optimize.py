@@ -6,7 +6,7 @@ import math
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field
-from typing import Any
+from typing import Any, TypeGuard
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,6 +15,7 @@ from engine.errors import ProblemError
 from engine.evaluator import Evaluator, Model, Report
 from engine.problem import Problem
 from engine.solvers import Best, Solver, SolverStateError, State, find_solver
+from engine.solvers.base import checked_budget, checked_seed
 
 MOST_CURVE_POINTS = 300
 
@@ -83,8 +84,8 @@ def minimize(
         model: predicts; a Surrogate, or anything with ``inputs``, ``outputs`` and ``predict``. Its ``predict`` is
             called once for each population (and once with PROBE points when a scale is missing).
         solver: a key of SOLVERS.
-        budget: points to evaluate, >= 1; the only thing that ends a run.
-        seed: of everything random.
+        budget: points to evaluate, 1 to MOST_EVALUATIONS; the only thing that ends a run.
+        seed: of everything random, from 0.
         on_step: called after each population. What it raises ends the run and comes out of here.
         resume: a state from an earlier ``Step.state()`` of the same run; it goes on from there.
 
@@ -95,10 +96,12 @@ def minimize(
         ShapeError: the model does not return one row of outputs for each row of inputs.
     """
     started = time.perf_counter()
+    solver_type = find_solver(solver)
+    budget, seed = checked_budget(budget), checked_seed(seed)
     evaluator = Evaluator(problem, model)
     run = _fingerprint(evaluator.problem, model, solver, budget, seed)
     if resume is None:
-        search = find_solver(solver)(evaluator.lower, evaluator.upper, budget=budget, seed=seed)
+        search = solver_type(evaluator.lower, evaluator.upper, budget=budget, seed=seed)
         curve: list[tuple[int, float, float]] = []
         seconds_before = 0.0
     else:
@@ -141,8 +144,10 @@ def minimize(
 
 
 def _resumed(saved: Mapping[str, Any], solver: str, run: str) -> tuple[Solver, list[tuple[int, float, float]], float]:
+    if not isinstance(saved, Mapping):
+        raise SolverStateError(f"a run is resumed from the state of one, not from {type(saved).__name__}")
     curve, seconds = saved.get(_CURVE), saved.get(_SECONDS)
-    if not isinstance(curve, np.ndarray) or curve.ndim != 2 or curve.shape[1] != 3 or not isinstance(seconds, float):
+    if not _is_curve(curve) or not isinstance(seconds, float):
         raise SolverStateError("the state is damaged: it does not hold the curve and the time of a run")
     if saved.get(_RUN) != run:
         raise SolverStateError("the state is of another run: its problem, model tags, solver, budget or seed differ")
@@ -150,9 +155,14 @@ def _resumed(saved: Mapping[str, Any], solver: str, run: str) -> tuple[Solver, l
     return find_solver(solver).from_state(saved), entries, seconds
 
 
+def _is_curve(saved: Any) -> TypeGuard[NDArray[np.float64]]:
+    is_table = isinstance(saved, np.ndarray) and saved.dtype == np.float64 and saved.ndim == 2
+    return is_table and saved.shape[1] == 3 and bool(np.isfinite(saved).all())
+
+
 def _fingerprint(problem: Problem, model: Model, solver: str, budget: int, seed: int) -> str:
     """Return a hash of everything that decides how the run goes, but for the model's numbers."""
-    whole = [problem.to_json(), list(model.inputs), list(model.outputs), solver, int(budget), int(seed)]
+    whole = [problem.to_json(), list(model.inputs), list(model.outputs), solver, budget, seed]
     return hashlib.sha256(json.dumps(whole, sort_keys=True).encode()).hexdigest()
 
 

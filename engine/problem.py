@@ -82,8 +82,10 @@ class Problem:
     limits: tuple[Limit, ...] = ()
 
     def __post_init__(self) -> None:
-        for name in ("variables", "terms", "limits"):
-            object.__setattr__(self, name, tuple(getattr(self, name)))
+        for name, kind in (("variables", Variable), ("terms", Term), ("limits", Limit)):
+            object.__setattr__(self, name, _all_of(kind, name, getattr(self, name)))
+        if not isinstance(self.fixed, Mapping):
+            _refuse("fixed", f"must give a value for each tag, not {_kind(self.fixed)}")
         object.__setattr__(self, "fixed", MappingProxyType(dict(self.fixed)))
         if not self.variables:
             _refuse("variables", "is empty: at least one input must be free")
@@ -165,6 +167,16 @@ class Problem:
 
 
 # Checks of one part
+
+
+def _all_of(kind: type, path: str, parts: Any) -> tuple[Any, ...]:
+    if not isinstance(parts, Iterable):
+        _refuse(path, f"must be a list, not {_kind(parts)}")
+    found = tuple(parts)
+    for i, part in enumerate(found):
+        if not isinstance(part, kind):
+            _refuse(f"{path}[{i}]", f"must be a {kind.__name__}, not {_kind(part)}")
+    return found
 
 
 def _check_term(path: str, term: Term) -> None:

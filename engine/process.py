@@ -65,10 +65,11 @@ class ProcessGraph:
         modules: the modules; the graph of none is empty.
 
     Raises:
-        ProcessGraphError: a name is there twice; a module has no input or no output; a tag is twice among its inputs,
-            or is input and output at once; an output is made by two modules; a role is unknown; a link has no
-            source, names a module or a tag that is not there, or an input that is no link names one; or modules
-            need each other in a circle, which the message spells out. ``details`` hold module and tag.
+        ProcessGraphError: something is not of its declared type; a name is there twice; a module has no input or no
+            output; a tag is twice among its inputs, or is input and output at once; an output is made by two modules;
+            a role is unknown; a link has no source, names a module or a tag that is not there, or an input that is
+            no link names one; or modules need each other in a circle, which the message spells out. ``details`` hold
+            module and tag.
 
     Attributes:
         links: every link, in the order of the modules and their inputs.
@@ -82,6 +83,7 @@ class ProcessGraph:
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "modules", tuple(self.modules))
+        _check_types(self.modules)
         _check_modules(self.modules)
         object.__setattr__(self, "links", _links(self.modules))
         object.__setattr__(self, "layers", _layers([module.name for module in self.modules], self.links))
@@ -184,6 +186,20 @@ def _text(what: str, data: Any) -> str:
 
 
 # Checks
+
+
+def _check_types(modules: Sequence[Any]) -> None:
+    """See that the declarations hold what their annotations say, so that what follows need not ask."""
+    for i, module in enumerate(modules):
+        if not isinstance(module, Module):
+            raise ProcessGraphError(f"module {i} must be a Module, not {module!r:.40}")
+        name = _text(f"the name of module {i}", module.name)
+        for each in _list(f"the inputs of {name!r}", module.inputs):
+            if not isinstance(each, ModuleInput):
+                raise ProcessGraphError(f"the inputs of {name!r} must be ModuleInputs, not {each!r:.40}", module=name)
+            _text(f"the tag of an input of {name!r}", each.tag)
+        for tag in _list(f"the outputs of {name!r}", module.outputs):
+            _text(f"an output of {name!r}", tag)
 
 
 def _check_modules(modules: Sequence[Module]) -> None:

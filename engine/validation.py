@@ -18,6 +18,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from engine.checks import LARGEST_SEED, whole_number
 from engine.errors import ParameterError, ShapeError, TrainingError
 from engine.surrogates import fit
 from engine.surrogates.arrays import matrix
@@ -34,9 +35,9 @@ class Validation:
     """How rows are held out.
 
     Attributes:
-        scheme: "random" (rows shuffled), "group" (rows of one group stay together) or "time" (blocks of
-        time). n_folds: number of folds, from 2. group: the tag whose values are the groups; given with
-        scheme "group" and only then.
+        scheme: "random" (rows shuffled), "group" (rows of one group stay together) or "time" (blocks of time).
+        n_folds: number of folds, 2 to MOST_FOLDS.
+        group: the tag whose values are the groups; given with scheme "group" and only then.
 
     Raises:
         ParameterError: one of them is not allowed; the message names it.
@@ -68,6 +69,8 @@ class Validation:
         Raises:
             ParameterError: a value is missing, unknown or not allowed.
         """
+        if not isinstance(values, Mapping):
+            raise ParameterError(f"a validation must be an object with named fields, not {values!r:.40}")
         known = ("scheme", "n_folds", "group")
         for name in values:
             if name not in known:
@@ -80,9 +83,7 @@ class CrossValidation:
     """What held-out predictions are worth.
 
     Attributes:
-        scores: for each output {"r2", "rmse", "mae"} over all held-out rows together; rmse and mae in the
-        unit of
-            the output. r2 is None where the measured values are all the same: there is nothing to explain.
+        scores: for each output {"r2", "rmse", "mae"} over all held-out rows together; see ``score``.
         per_fold: for each fold {"n_train", "n_test", "scores"}, the scores over its own rows.
         predictions: held-out predictions, shape (n, m); NaN in rows that no fold holds out.
         n_rows: number of rows that were held out.
@@ -127,8 +128,11 @@ def folds(
     Raises:
         TrainingError: there are fewer rows, groups or times than folds; groups or times are not given or
             missing in some rows.
+        ParameterError: n_rows or seed is not such a whole number.
         ShapeError: groups or times do not have one value for each row.
     """
+    n_rows = whole_number("n_rows", n_rows, 0)
+    seed = whole_number("seed", seed, 0, LARGEST_SEED)
     if n_rows < validation.n_folds:
         raise TrainingError(
             f"{validation.n_folds} folds need at least as many rows, but there are {n_rows}",
@@ -169,7 +173,8 @@ def cross_validate(
 
     Raises:
         ShapeError, NotFinite, ParameterError, TrainingError: as ``surrogates.fit``.
-        TrainingError: there are no folds, or a row is tested twice, or tested by a model trained on it.
+        TrainingError: there are no folds, a fold is not two lists of rows from 0 to n - 1, or a row is tested twice,
+            or tested by a model trained on it.
     """
     started = perf_counter()
     X, Y = matrix("X", X, inputs), matrix("Y", Y, outputs)
@@ -214,24 +219,28 @@ def score(measured: NDArray[np.float64], predicted: NDArray[np.float64], outputs
     """Return r2, rmse and mae of each output.
 
     r2 = 1 - sum of squared errors / sum of squared deviations from the mean of the measured rows: 1 is
-    perfect, 0 is no better than that mean, and below 0 is worse. It is None where all measured values are
-    the same.
+    perfect, 0 is no better than that mean, and below 0 is worse. rmse and mae are in the unit of the output.
+
+    r2 is None where all measured values are the same: there is nothing to explain. A number that overflows, because
+    a prediction is beyond every measurement, is None too.
 
     Args:
         measured, predicted: shape (n, m), n >= 1, in the units of the outputs.
     """
-    errors = predicted - measured
-    squares = (errors**2).sum(axis=0)
-    deviations = ((measured - measured.mean(axis=0)) ** 2).sum(axis=0)
-    is_constant = np.ptp(measured, axis=0) == 0  # exact, where rounding would leave deviations above 0
+    with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
+        errors = predicted - measured
+        squares = (errors**2).sum(axis=0)
+        deviations = ((measured - measured.mean(axis=0)) ** 2).sum(axis=0)
+        # Constant by the values: rounding would leave deviations above 0
+        r2 = np.where(np.ptp(measured, axis=0) == 0, np.nan, 1 - squares / deviations)
+        rmse, mae = np.sqrt(squares / len(errors)), np.abs(errors).mean(axis=0)
     return {
-        tag: {
-            "r2": None if is_constant[j] or deviations[j] == 0 else float(1 - squares[j] / deviations[j]),
-            "rmse": float(np.sqrt(squares[j] / len(errors))),
-            "mae": float(np.abs(errors[:, j]).mean()),
-        }
-        for j, tag in enumerate(outputs)
+        tag: {"r2": _finite(r2[j]), "rmse": _finite(rmse[j]), "mae": _finite(mae[j])} for j, tag in enumerate(outputs)
     }
+
+
+def _finite(value: np.float64) -> float | None:
+    return float(value) if np.isfinite(value) else None
 
 
 def _random(n: int, k: int, seed: int) -> NDArray[np.intp]:
@@ -300,9 +309,15 @@ def _labels(name: str, values: Any, n_rows: int) -> NDArray[Any]:
 
 def _held_out(folds: Sequence[Fold], n_rows: int) -> NDArray[np.intp]:
     """Return the rows that are tested, ascending."""
-    if not folds:
+    if not len(folds):
         raise TrainingError("there are no folds to validate with")
     for train, test in folds:
+        for rows in (np.asarray(train), np.asarray(test)):
+            # A row counted from the end, -1, would be another name of a row that the other list may hold
+            if rows.ndim != 1 or (
+                rows.size and (rows.dtype.kind not in "iu" or rows.min() < 0 or rows.max() >= n_rows)
+            ):
+                raise TrainingError(f"a fold must hold numbers of rows from 0 to {n_rows - 1}", n_rows=n_rows)
         if len(test) == 0:
             raise TrainingError("a fold tests no row")
         if len(np.intersect1d(train, test)):

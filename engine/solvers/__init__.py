@@ -21,7 +21,7 @@ def find_solver(name: str) -> type[Solver]:
     Raises:
         ParameterError: there is none; the message lists those that there are.
     """
-    if name not in SOLVERS:
+    if not isinstance(name, str) or name not in SOLVERS:
         raise ParameterError(
             f"there is no solver {name!r}; there are {', '.join(SOLVERS)}", parameter="solver", allowed=list(SOLVERS)
         )
@@ -34,7 +34,7 @@ def from_state(state: Mapping[str, Any]) -> Solver:
     Raises:
         SolverStateError: the state is damaged or of an unknown solver.
     """
-    name = state.get("solver")
+    name = state.get("solver") if isinstance(state, Mapping) else None
     if not isinstance(name, str) or name not in SOLVERS:
         raise SolverStateError(f"this is a state of solver {name!r}; there are {', '.join(SOLVERS)}")
     return SOLVERS[name].from_state(state)

@@ -19,20 +19,24 @@ elsewhere ends exactly as it would have.
     solver.result()
 """
 
+import math
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass
-from numbers import Integral
 from typing import Any, ClassVar, Self
 
 import numpy as np
 from numpy.typing import ArrayLike
 
+from engine.checks import floats, whole_number
 from engine.errors import EngineError, ParameterError, ProblemError, ShapeError
 from engine.solvers.ranking import Floats, best_first, usable
 from engine.solvers.state import SolverStateError, State, generator_from_json, generator_to_json
 
 STATE_VERSION = 1
+
+MOST_EVALUATIONS = 10**8
+"""The largest budget. Populations grow with its root, and the links of a swarm with the square of that."""
 
 
 class SolverMisuse(EngineError):  # noqa: N818  (an order of calls that makes no sense)
@@ -62,12 +66,12 @@ class Solver(ABC):
 
     Args:
         lower, upper: the box, shape (d,) each, finite; equal bounds fix a variable.
-        budget: points to evaluate in all, >= 1. A solver may pace itself by it, so that a run of 500 is not the
-            beginning of a run of 5000.
-        seed: of everything random, >= 0; the same seed gives the same points, bit for bit.
+        budget: points to evaluate in all, 1 to MOST_EVALUATIONS. A solver may pace itself by it, so that a run of 500
+            is not the beginning of a run of 5000.
+        seed: of everything random, from 0; the same seed gives the same points, bit for bit.
 
     Raises:
-        ShapeError: lower and upper are not two vectors of one length.
+        ShapeError: lower and upper are not two vectors of numbers, of one length.
         ProblemError: a bound is not finite, a lower bound is above its upper one, or there is no variable.
         ParameterError: budget or seed is not such a whole number.
     """
@@ -80,8 +84,8 @@ class Solver(ABC):
 
     def __init__(self, lower: ArrayLike, upper: ArrayLike, *, budget: int, seed: int = 0) -> None:
         self.lower, self.upper = _checked_box(lower, upper)
-        self.budget = _whole("budget", budget, at_least=1)
-        self._rng = np.random.Generator(np.random.PCG64(_whole("seed", seed, at_least=0)))
+        self.budget = checked_budget(budget)
+        self._rng = np.random.Generator(np.random.PCG64(checked_seed(seed)))
         self._evaluations = 0
         self._asked: tuple[Floats, Floats] | None = None  # X and U that wait for their values
         self._best: Best | None = None
@@ -103,6 +107,10 @@ class Solver(ABC):
     @abstractmethod
     def _learn(self, U: Floats, f: Floats, v: Floats) -> None:
         """Take the values of the whole population that was proposed; what failed has f = v = inf."""
+
+    @abstractmethod
+    def _is_sound(self) -> bool:
+        """Return whether the attributes of the layout, whose types and shapes fit, hold what a run can come to."""
 
     # What it promises
 
@@ -147,7 +155,7 @@ class Solver(ABC):
         if self._asked is None:
             raise SolverMisuse("there is no population to tell: ask for one first")
         asked, U = self._asked
-        if not np.array_equal(np.asarray(X), asked):
+        if not np.array_equal(floats("X", X), asked):
             raise SolverMisuse("the points told are not the population that was asked for")
         f, v = _vector("objective", objective, len(U)), _vector("total_violation", total_violation, len(U))
         if (v < 0).any():
@@ -193,26 +201,28 @@ class Solver(ABC):
         Raises:
             SolverStateError: the state is of another solver or version, or damaged.
         """
-        if (state.get("solver"), state.get("version")) != (cls.name, STATE_VERSION):
+        name, version = state.get("solver"), state.get("version")
+        if repr((name, version)) != repr((cls.name, STATE_VERSION)):  # by their text: a damaged one may be an array
             raise SolverStateError(
-                f"this is a state of solver {state.get('solver')!r}, version {state.get('version')!r}, where"
+                f"this is a state of solver {name!r}, version {version!r}, where"
                 f" {cls.name!r}, version {STATE_VERSION}, is needed",
                 solver=cls.name,
             )
         try:
             solver = cls(state["lower"], state["upper"], budget=state["budget"])
-            solver._evaluations = _whole("evaluations", state["evaluations"], at_least=0)
+            solver._evaluations = whole_number("evaluations", state["evaluations"], 0, solver.budget)
             solver._rng = generator_from_json(state["generator"])
-            best_x, best_value = np.array(state["best_x"]), np.array(state["best_value"])
-        except (KeyError, ParameterError, ProblemError, ShapeError) as error:
+        except (KeyError, EngineError) as error:
             raise SolverStateError(f"the state is damaged: {error}") from error
-        if best_x.shape != solver.lower.shape or best_value.shape != (2,):
-            raise SolverStateError("the state is damaged: the best point does not fit the box")
-        if np.isfinite(best_value).all():
-            solver._best = Best(best_x, float(best_value[0]), float(best_value[1]))
-        lengths = {"c": int(solver._is_free.sum())}
+        lengths = {"d": len(solver.lower), "c": int(solver._is_free.sum()), "two": 2}
+        best_x = _saved_array(state, "best_x", np.float64, "d", lengths)
+        objective, violation = _saved_array(state, "best_value", np.float64, "two", lengths).tolist()
+        if math.isfinite(objective) and math.isfinite(violation):
+            solver._best = Best(best_x, objective, violation)
         for name, (dtype, shape) in cls._LAYOUT.items():
             setattr(solver, f"_{name}", _saved_array(state, name, dtype, shape, lengths))
+        if not solver._is_sound():
+            raise SolverStateError("the state is damaged: it holds numbers that no run comes to")
         return solver
 
     # Inside
@@ -226,6 +236,16 @@ class Solver(ABC):
         i = best_first(f, v)[0]
         if np.isfinite(f[i]) and (self._best is None or (v[i], f[i]) < (self._best.violation, self._best.objective)):
             self._best = Best(X[i].copy(), float(f[i]), float(v[i]))
+
+
+def checked_budget(budget: Any) -> int:
+    """Return the budget as an int; ParameterError if it is none from 1 to MOST_EVALUATIONS."""
+    return whole_number("budget", budget, 1, MOST_EVALUATIONS)
+
+
+def checked_seed(seed: Any) -> int:
+    """Return the seed as an int; ParameterError if it is none from 0."""
+    return whole_number("seed", seed, 0)
 
 
 def latin_hypercube(rng: np.random.Generator, n: int, c: int) -> Floats:
@@ -246,7 +266,7 @@ def from_cube(U: Floats, lower: Floats, upper: Floats) -> Floats:
 
 
 def _checked_box(lower: ArrayLike, upper: ArrayLike) -> tuple[Floats, Floats]:
-    low, high = np.array(lower, dtype=np.float64), np.array(upper, dtype=np.float64)
+    low, high = floats("lower", lower).copy(), floats("upper", upper).copy()
     if low.ndim != 1 or low.shape != high.shape:
         raise ShapeError(f"bounds must be two vectors of one length, but have shapes {low.shape} and {high.shape}")
     if len(low) == 0:
@@ -259,14 +279,8 @@ def _checked_box(lower: ArrayLike, upper: ArrayLike) -> tuple[Floats, Floats]:
     return low, high
 
 
-def _whole(name: str, value: Any, *, at_least: int) -> int:
-    if isinstance(value, bool) or not isinstance(value, Integral) or int(value) < at_least:
-        raise ParameterError(f"{name} must be a whole number from {at_least}, not {value!r}", parameter=name)
-    return int(value)
-
-
 def _vector(name: str, values: ArrayLike, n: int) -> Floats:
-    vector = np.asarray(values, dtype=np.float64)
+    vector = floats(name, values)
     if vector.shape != (n,):
         raise ShapeError(f"{name} has shape {vector.shape}, but {n} points were asked for", wanted=[n])
     return vector

@@ -87,6 +87,14 @@ class DifferentialEvolution(Solver):
             self._remember_success(self._F[is_gain], self._CR[is_gain])
         self._shrink()
 
+    def _is_sound(self) -> bool:
+        points = np.concatenate([self._population, self._archive])
+        F, CR = self._memory_F, self._memory_CR[~np.isnan(self._memory_CR)]
+        is_inside = ((points >= 0) & (points <= 1)).all()
+        is_memory = len(F) == N_MEMORY and ((F > 0) & (F <= 1)).all() and ((CR >= 0) & (CR <= 1)).all()
+        is_whole = len(self._population) >= N_LEAST and not np.isnan(np.concatenate([self._f, self._v])).any()
+        return bool(is_inside and is_memory and is_whole)
+
     def _draw_parameters(self) -> tuple[Floats, Floats]:
         n = len(self._population)
         h = self._rng.integers(0, N_MEMORY, n)

@@ -83,6 +83,13 @@ class ParticleSwarm(Solver):
         if not is_better(self._best_f, self._best_v, *best_before).any():
             self._links = self._new_links()
 
+    def _is_sound(self) -> bool:
+        positions = np.concatenate([self._position, self._best_position])
+        is_inside = ((positions >= 0) & (positions <= 1)).all()
+        values = np.concatenate([self._best_f, self._best_v])
+        is_whole = np.isfinite(self._velocity).all() and not np.isnan(values).any()
+        return bool(len(positions) and is_inside and is_whole and self._links.diagonal().all())
+
     def _move(self) -> None:
         w = INERTIA[0] + (INERTIA[1] - INERTIA[0]) * (self._evaluations / self.budget)  # (3)
         r1, r2 = self._rng.random((2, *self._position.shape))

@@ -45,8 +45,8 @@ def from_bytes(data: bytes) -> State:
     try:
         arrays = safetensors.numpy.load(data)
         values = json.loads(arrays.pop(_JSON).tobytes())
-    except (safetensors.SafetensorError, KeyError, ValueError, RecursionError) as error:
-        raise SolverStateError(f"these {len(data)} bytes are not a saved state: {error}") from error
+    except (safetensors.SafetensorError, KeyError, TypeError, ValueError, RecursionError) as error:
+        raise SolverStateError(f"this is not a saved state: {error}") from error
     if not isinstance(values, dict):
         raise SolverStateError(f"a saved state holds named values, but this one holds {type(values).__name__}")
     return {**values, **arrays}
@@ -78,6 +78,6 @@ def generator_from_json(saved: Any) -> np.random.Generator:
             "has_uint32": saved["has_uint32"],
             "uinteger": saved["uinteger"],
         }
-    except (KeyError, TypeError, ValueError, OverflowError) as error:
+    except (LookupError, TypeError, ValueError, OverflowError) as error:
         raise SolverStateError(f"this is not the state of a PCG64 generator: {error!r}") from error
     return generator

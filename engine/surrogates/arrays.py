@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from engine.checks import floats
 from engine.errors import EngineError, ShapeError
 
 Floats = NDArray[np.float64]
@@ -27,10 +28,7 @@ def matrix(name: str, values: Any, tags: Sequence[str]) -> Floats:
         ShapeError: not a matrix, or not len(tags) columns; the message names both shapes.
         NotFinite: a cell is text, NaN or infinite; the message names the first such row and tag.
     """
-    try:
-        array = np.asarray(values, dtype=np.float64)
-    except (TypeError, ValueError) as error:
-        raise NotFinite(f"{name} cannot be read as numbers: {error}", array=name) from error
+    array = floats(name, values, NotFinite)
     if array.ndim != 2 or array.shape[1] != len(tags):
         raise ShapeError(
             f"{name} has shape {array.shape} but (n, {len(tags)}) is needed, one column for each of {_shown(tags)}",

@@ -15,8 +15,7 @@ from engine.surrogates.trees import LEAF, TreeEnsemble
 def fit_boosting(
     X: Floats, Y: Floats, params: Mapping[str, ParamValue], seed: int, n_jobs: int, on_step: OnStep
 ) -> TreeEnsemble:
-    """Return the sum of one booster per output. ``n_jobs`` is not used: a booster sums in one thread or
-    differs.
+    """Return the sum of one booster per output, each grown in one thread, whatever ``n_jobs`` is: shared sums differ.
 
     Inputs are not scaled: they are binned by rank, and scikit-learn's boosters compare in float64.
 

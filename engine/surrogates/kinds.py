@@ -87,8 +87,7 @@ def check_params(kind: str, params: Mapping[str, Any] | None = None) -> dict[str
     """Return the complete hyperparameters of ``kind``: those given, checked, and defaults for the others.
 
     Raises:
-        ParameterError: the kind or a name is unknown, or a value is of the wrong type or out of its bounds;
-        the
+        ParameterError: the kind or a name is unknown, or a value is of the wrong type or out of its bounds; the
             message names it, what was given and what is allowed.
     """
     return complete(find_kind(kind).params, params or {}, kind=kind)

@@ -74,8 +74,8 @@ def fit_linear(
     """Return the W that minimizes |Y - b - Z W|^2 + alpha |W|^2; of several, the smallest.
 
     Constant, repeated or dependent inputs are no obstacle: the solution of least norm shares a coefficient
-    among them. ``seed``, ``n_jobs`` and ``on_step`` are there for the other
-    kinds' sake: there is no chance in this one, and it is done at once.
+    among them. ``seed``, ``n_jobs`` and ``on_step`` are there for the other kinds' sake: there is no chance in this
+    one, and it is done at once.
 
     Source:
         Ridge regression as least squares on rows appended to Z, e.g. Hastie, Tibshirani and Friedman (2009),

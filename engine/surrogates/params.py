@@ -6,6 +6,7 @@ API and the documentation cannot tell different stories. ``null`` (None) means "
 
 from collections.abc import Callable, Mapping
 from dataclasses import Field, dataclass, field, fields
+from numbers import Integral, Real
 from typing import Any
 
 from engine.errors import ParameterError
@@ -67,6 +68,8 @@ def complete(spec: type[Params], params: Mapping[str, Any], *, kind: str) -> dic
     Raises:
         ParameterError: a name is unknown, or a value is of the wrong type or out of its bounds.
     """
+    if not isinstance(params, Mapping):
+        raise ParameterError(f"hyperparameters are named values, not {params!r:.40}", kind=kind)
     known = {f.name: f for f in fields(spec)}
     for name in params:
         if name not in known:
@@ -99,13 +102,15 @@ def _checked(f: Field[Any], value: Any, kind: str) -> ParamValue:
             given=repr(value),
             allowed=_allowed(f),
         )
-    return float(value) if f.type is float else value  # 1 and 1.0 are the same share
+    if value is None:
+        return None
+    return float(value) if f.type is float else int(value)  # 1 and 1.0 are the same share; NumPy's numbers are welcome
 
 
 def _is_allowed(f: Field[Any], value: Any) -> bool:
     if value is None:
         return _may_be_null(f)
-    if isinstance(value, bool) or not isinstance(value, int | float if f.type is float else int):
+    if isinstance(value, bool) or not isinstance(value, Real if f.type is float else Integral):
         return False
     low, high = f.metadata["minimum"], f.metadata["maximum"]
     return bool((low < value if f.metadata["is_open"] else low <= value) and value <= high)  # NaN: never

@@ -6,14 +6,15 @@ Notation:
 """
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any
 
 import numpy as np
 
-from engine.errors import ParameterError, ShapeError, TrainingError
+from engine.checks import LARGEST_SEED, whole_number
+from engine.errors import ShapeError, TrainingError
 from engine.surrogates.arrays import Floats, matrix
 from engine.surrogates.kinds import Form, check_params, find_kind
 from engine.surrogates.params import OnStep, ParamValue
@@ -23,8 +24,6 @@ LARGEST_TRAINED = 1e30
 
 LARGEST_MODEL = 512 * 2**20
 """Bytes that the arrays of a model may take: what training may make is what a file may hold."""
-
-_LARGEST_SEED = 2**32 - 1
 
 
 @dataclass(frozen=True, eq=False)
@@ -36,9 +35,9 @@ class Surrogate:
         params: its complete hyperparameters.
         inputs, outputs: the tags of the columns of X and Y.
         n_rows: rows it was trained on.
-        input_ranges, output_ranges: lowest and highest value of each tag in those rows, shape (d, 2) and (m,
-        2). input_sd, output_sd: their standard deviations (divided by n), shape (d,) and (m,). form: the
-        arrays that predict.
+        input_ranges, output_ranges: lowest and highest value of each tag in those rows, (d, 2) and (m, 2).
+        input_sd, output_sd: standard deviation of each tag in those rows (divided by n), (d,) and (m,).
+        form: the arrays that predict.
     """
 
     kind: str
@@ -101,8 +100,7 @@ def fit(
             would be too large to store.
     """
     complete = check_params(kind, params)
-    _whole_number("seed", seed, 0, _LARGEST_SEED)
-    _whole_number("n_jobs", n_jobs, 1, 1024)
+    seed, n_jobs = whole_number("seed", seed, 0, LARGEST_SEED), whole_number("n_jobs", n_jobs, 1, 1024)
     inputs, outputs = _distinct("inputs", inputs), _distinct("outputs", outputs)
     X, Y = _trainable("X", X, inputs), _trainable("Y", Y, outputs)
     if len(X) != len(Y):
@@ -154,7 +152,7 @@ def _trainable(name: str, values: Any, tags: tuple[str, ...]) -> Floats:
 
 
 def _distinct(name: str, tags: Sequence[str]) -> tuple[str, ...]:
-    if isinstance(tags, str) or not all(isinstance(tag, str) for tag in tags):
+    if isinstance(tags, str) or not isinstance(tags, Iterable) or not all(isinstance(tag, str) for tag in tags):
         raise TrainingError(f"{name} must be a list of tags, not {tags!r}", argument=name)
     if len(tags) == 0:
         raise TrainingError(f"{name} is empty; at least one tag is needed", argument=name)
@@ -162,12 +160,6 @@ def _distinct(name: str, tags: Sequence[str]) -> tuple[str, ...]:
     if twice:
         raise TrainingError(f"{name} holds {', '.join(map(repr, twice))} more than once", argument=name, tags=twice)
     return tuple(tags)
-
-
-def _whole_number(name: str, value: Any, low: int, high: int) -> None:
-    if isinstance(value, bool) or not isinstance(value, int) or not low <= value <= high:
-        allowed = f"a whole number from {low} to {high}"
-        raise ParameterError(f"{name} must be {allowed}, not {value!r}", parameter=name, allowed=allowed)
 
 
 def _check_size(form: Form) -> None:

@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from engine.errors import InvalidDerivedTag, UnknownTag, WrongTagType
+from engine.errors import InvalidDerivedTag, InvalidReading, UnknownTag, WrongTagType
 from engine.expressions import Expression
 from engine.tables.parquet_files import columns_to_numpy
 from engine.tables.reading import Note, Table
@@ -89,6 +89,8 @@ class DerivedTag:
             InvalidDerivedTag: it has an unknown field, lacks its name, or makes no sense.
             ExpressionError: the expression cannot be read.
         """
+        if not isinstance(declaration, Mapping):
+            raise InvalidDerivedTag(f"a derived tag is an object with named fields, not {declaration!r:.40}")
         known = [field.name for field in fields(cls)]
         unknown = sorted(set(declaration) - set(known))
         if unknown:
@@ -108,6 +110,7 @@ def derive(table: Table, tags: Sequence[DerivedTag]) -> Table:
         InvalidDerivedTag: a name is taken or given twice, or tags build on each other in a circle.
         UnknownTag: a tag is used that the table does not have.
         WrongTagType: an expression uses text or times, or a part is taken of a tag that is no time.
+        InvalidReading: a day or an hour is wanted in a time zone that is not known.
     """
     _check_names(table, tags)
     frame, notes = table.frame, list(table.notes)
@@ -176,7 +179,10 @@ def _part(frame: pl.DataFrame, table: Table, tag: DerivedTag) -> pl.Series:
         raise WrongTagType(message, tag=time_tag, derived_tag=tag.name)
     if tag.part == "campaign":
         return _campaigns(times, tag.gap_hours or 0.0)
-    local = times.dt.convert_time_zone(table.reading.time_zone)
+    try:
+        local = times.dt.convert_time_zone(table.reading.time_zone)
+    except pl.exceptions.PolarsError as error:  # names such as "localtime", which only Python knows
+        raise InvalidReading(f"there is no time zone {table.reading.time_zone!r}", option="time_zone") from error
     part = local.dt.date().to_physical() if tag.part == "day" else local.dt.hour()
     return part.cast(pl.Int64)
 

@@ -9,7 +9,8 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from engine.errors import TooLarge, UnknownTag, WrongTagType
+from engine.checks import floats
+from engine.errors import ShapeError, TooLarge, UnknownTag, WrongTagType
 from engine.tables.foreign import refusing
 from engine.tables.layout import RawTable, check_headings
 from engine.tables.limits import MAX_CELLS
@@ -91,15 +92,34 @@ def columns_to_numpy(source: pl.DataFrame | Path, tags: Sequence[str]) -> dict[s
 
 
 def complete_rows(columns: Mapping[str, NDArray[np.float64]]) -> NDArray[np.int64]:
-    """Return the numbers of the rows, from 0, in which every column has a finite value."""
+    """Return the numbers of the rows, from 0, in which every column has a finite value.
+
+    Args:
+        columns: at least one, each of shape (n,), such as ``columns_to_numpy`` gives.
+
+    Raises:
+        ShapeError: there is no column, or they are not numbers of one shape (n,).
+    """
+    shapes = {floats(f"column {tag!r}", column).shape for tag, column in columns.items()}
+    if len(shapes) != 1 or len(next(iter(shapes))) != 1:
+        raise ShapeError(f"rows are complete over columns of one length, but these have shapes {sorted(shapes)}")
     complete = np.logical_and.reduce([np.isfinite(column) for column in columns.values()])
     return np.flatnonzero(complete).astype(np.int64)
 
 
 def type_name(kind: pl.DataType) -> str:
-    """Return what a tag of this type is called: real, integer, text, time or boolean."""
+    """Return what a tag of this type is called: real, integer, text, time or boolean.
+
+    Raises:
+        WrongTagType: no table that was read here holds this type.
+    """
     names = {pl.Float64: "real", pl.Int64: "integer", pl.String: "text", pl.Boolean: "boolean"}
-    return "time" if kind == pl.Datetime else next(name for known, name in names.items() if kind == known)
+    for known, name in names.items():
+        if kind == known:
+            return name
+    if kind == pl.Datetime:
+        return "time"
+    raise WrongTagType(f"a tag holds Float64, Int64, String, Boolean or Datetime, not {kind}", type=str(kind))
 
 
 def _scan(path: Path) -> pl.LazyFrame:

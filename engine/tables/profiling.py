@@ -16,6 +16,9 @@ BINS = 20
 def profile(frame: pl.DataFrame) -> list[dict[str, Any]]:
     """Describe each tag of a table.
 
+    Args:
+        frame: as that of a ``Table``: missing values are null, and nothing is NaN or infinite.
+
     Returns:
         One entry a tag, in the order of the columns: ``name``; ``type`` (real, integer, text, time, boolean);
         ``count`` of values and how many are ``missing``; ``distinct`` values; and for numbers and times ``min``,
@@ -23,6 +26,9 @@ def profile(frame: pl.DataFrame) -> list[dict[str, Any]]:
         ``histogram`` with BINS bars of equal width: ``edges`` (BINS + 1) and ``counts``. Times are Unix
         milliseconds in UTC, their sd and edges milliseconds. A boolean has a mean: the share of true. What
         does not apply or cannot be computed is None.
+
+    Raises:
+        WrongTagType: a column is of a type that no ``Table`` has, such as Int32 or Date.
     """
     return [_profile_tag(frame[tag]) for tag in frame.columns]
 

@@ -22,7 +22,7 @@ _SHARE_OF_CELLS = 0.6  # the rest of the time goes into finding the types of the
 
 
 def read_table(
-    path: Path, file_format: FileFormat, reading: Reading = _AS_GIVEN, on_progress: OnProgress = lambda done: None
+    path: Path | str, file_format: FileFormat, reading: Reading = _AS_GIVEN, on_progress: OnProgress = lambda done: None
 ) -> Table:
     """Read a table that somebody gave, guessing what ``reading`` leaves open.
 
@@ -35,9 +35,9 @@ def read_table(
     Raises:
         TableError: a subclass says what is wrong, and its message and details where: EmptyTable, MissingHeader,
             RaggedRow, DuplicateTag, BadEncoding, ZipBomb, TooLarge, UnreadableFile, WrongTagType, InvalidReading.
+        OSError: the file is not there or may not be read.
     """
-    reader = _READERS.get(file_format)
-    if reader is None:
+    if file_format not in tuple(_READERS):
         raise UnknownFormat(f"there is no table format {file_format!r}; there are {', '.join(_READERS)}")
-    raw = reader(path, reading, lambda done: on_progress(_SHARE_OF_CELLS * done))
+    raw = _READERS[file_format](Path(path), reading, lambda done: on_progress(_SHARE_OF_CELLS * done))
     return settle(raw, lambda done: on_progress(_SHARE_OF_CELLS + (1 - _SHARE_OF_CELLS) * done))

@@ -15,50 +15,18 @@ OnProgress = Callable[[float], None]
 """Is told the share of the work that is done, 0 to 1, after each piece of it. What it raises stops the work."""
 
 ENCODINGS = (
-    *(
-        "utf-8",
-        "utf-8-sig",
-        "utf-16",
-        "utf-16-le",
-        "utf-16-be",
-        "gb18030",
-        "gbk",
-        "big5",
-        "shift_jis",
-        "euc_kr",
-    ),
+    *("utf-8", "utf-8-sig", "utf-16", "utf-16-le", "utf-16-be", "gb18030", "gbk", "big5", "shift_jis", "euc_kr"),
     *("cp1250", "cp1251", "cp1252", "cp1253", "cp1254", "iso-8859-1", "iso-8859-2", "iso-8859-15"),
 )
 """What ``Reading.encoding`` may be. Python knows more, but some of its codecs unpack or evaluate."""
 
 BAD_VALUES = (
     *("Bad", "Bad Input", "Bad Quality", "Bad Value", "No Data", "No Result", "No Value", "Invalid", "Error"),
-    *(
-        "I/O Timeout",
-        "Scan Timeout",
-        "Scan Off",
-        "Comm Fail",
-        "Calc Failed",
-        "Failed",
-        "Not Connect",
-        "Intf Shut",
-    ),
+    *("I/O Timeout", "Scan Timeout", "Scan Off", "Comm Fail", "Calc Failed", "Failed", "Not Connect", "Intf Shut"),
     *("Pt Created", "Configure", "Shutdown", "Out of Serv", "Over Range", "Under Range", "Equip Fail"),
     *("NaN", "NA", "N/A", "n.a.", "nil", "null", "None", "missing", "-", "--", "---", "?"),
     *("inf", "+inf", "-inf", "infinity", "+infinity", "-infinity"),
-    *(
-        "#N/A",
-        "#NA",
-        "#NULL!",
-        "#DIV/0!",
-        "#VALUE!",
-        "#REF!",
-        "#NAME?",
-        "#NUM!",
-        "#N/A N/A",
-        "1.#QNAN",
-        "-1.#IND",
-    ),
+    *("#N/A", "#NA", "#NULL!", "#DIV/0!", "#VALUE!", "#REF!", "#NAME?", "#NUM!", "#N/A N/A", "1.#QNAN", "-1.#IND"),
 )
 """Words that stand for a missing number in historian and spreadsheet exports; compared without case."""
 
@@ -73,7 +41,8 @@ class Reading:
         decimal: "." or ",", for numbers that are written as text.
         header_row: the line (CSV) or the row of the sheet (XLSX) with the names of the columns, from 1.
         unit_row: whether the row under the header holds units.
-        bad_values: words that mean a missing value in a column of numbers or times; None means BAD_VALUES.
+        bad_values: words, a list or a tuple, that mean a missing value in a column of numbers or times; None means
+            BAD_VALUES.
         time_zone: IANA name of the zone of time stamps that name none. Skipped hours count on from the hour
             before, repeated hours are told apart by their order in the table where it shows.
         time_format: such as "%d/%m/%Y %H:%M"; seconds, fractions of them and midnight may be left out in the
@@ -97,6 +66,8 @@ class Reading:
         Raises:
             InvalidReading: an option has the wrong type or value.
         """
+        if isinstance(self.bad_values, list):
+            object.__setattr__(self, "bad_values", tuple(self.bad_values))
         self._check("encoding", self.encoding is None or self.encoding in ENCODINGS, f"one of {', '.join(ENCODINGS)}")
         self._check("delimiter", self.delimiter is None or _is_delimiter(self.delimiter), "one character")
         self._check("decimal", self.decimal in (None, ".", ","), "'.' or ','")
@@ -129,6 +100,8 @@ class Reading:
         Raises:
             InvalidReading: an option is unknown, or has the wrong type or value.
         """
+        if not isinstance(options, Mapping):
+            raise InvalidReading(f"options for reading a table are named values, not {options!r:.40}")
         known = [option.name for option in fields(cls)]
         unknown = sorted(set(options) - set(known))
         if unknown:
@@ -136,8 +109,7 @@ class Reading:
                 f"there is no option {unknown[0]!r} for reading a table; there are {', '.join(known)}",
                 option=unknown[0],
             )
-        bad_values = options.get("bad_values")
-        return cls(**{**options, "bad_values": tuple(bad_values) if isinstance(bad_values, list) else bad_values})
+        return cls(**options)
 
 
 @dataclass(frozen=True)

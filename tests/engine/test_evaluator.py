@@ -102,9 +102,21 @@ def test_a_band_is_broken_by_its_distance(value, lower, width, scale):
 
     found = excess(limit, np.array([value]))[0]
 
-    inside = min(max(value, limit.lower), limit.upper)
-    distance = abs(value - inside) / scale
-    assert found == (distance if distance > 1e-9 else 0)
+    bound = min(max(value, limit.lower), limit.upper)
+    distance = abs(value - bound) / scale
+    forgiven = 1e-9 * min(1, abs(bound) / scale) if bound else 1e-9
+    assert found == pytest.approx(distance if distance > forgiven else 0, rel=1e-12, abs=2e-16)
+
+
+def test_a_limit_on_what_grows_by_orders_of_magnitude_is_held_where_its_bound_is():
+    fixed = {"load": 100.0, "Coal Flow (t/h)": 1.0}
+    limits = (Limit("exp(a)", upper=1000.0),)
+
+    found = Evaluator(posed(variables=(Variable("a", 0.0, 100.0),), fixed=fixed, limits=limits), Plant())
+
+    assert found.problem.limits[0].scale > 1e40
+    assert found.report([np.log(1000.0)]).is_feasible
+    assert not found.report([np.log(1000.0) + 1e-6]).is_feasible
 
 
 def test_rounding_in_the_last_bits_breaks_no_limit_but_a_visible_excess_does():

@@ -118,6 +118,15 @@ def test_a_long_history_is_judged_by_rows_spread_over_it(monkeypatch):
     assert History(X, TAGS).spacing() == pytest.approx(exact, rel=0.1)
 
 
+def test_a_very_long_history_is_judged_by_fewer_rows_so_that_the_work_stays_bounded(monkeypatch):
+    X = plant_rows(4000)
+    exact = History(X, TAGS).spacing()
+
+    monkeypatch.setattr(engine.neighbors, "MOST_SPACING_PAIRS", 4000)
+
+    assert History(X, TAGS).spacing() == pytest.approx(exact, rel=0.15)
+
+
 def test_a_single_row_has_no_spacing():
     assert np.isnan(History([[1.0, 2.0, 3.0]], TAGS).spacing())
 
@@ -165,5 +174,5 @@ def test_a_point_that_does_not_fit_the_history_is_refused():
     for point in ([1.0, 2.0], [[1.0, 2.0, 3.0]], [1.0, np.nan, 2.0]):
         with pytest.raises(ShapeError, match="a point needs 3 finite numbers"):
             history.nearest(point)
-    with pytest.raises(ParameterError, match="k must be at least 1, not 0"):
+    with pytest.raises(ParameterError, match="k must be a whole number from 1, not 0"):
         history.nearest([1.0, 2.0, 3.0], 0)

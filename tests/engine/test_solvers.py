@@ -356,6 +356,9 @@ def test_a_state_is_plain_arrays_and_json_and_shares_nothing_with_the_solver(nam
     assert to_bytes(solver.state_dict()) == before
 
 
+_ROWS = ("position", "velocity", "best_position", "best_f", "best_v", "population", "f", "v")
+
+
 @pytest.mark.parametrize(
     "damage",
     [
@@ -370,6 +373,14 @@ def test_a_state_is_plain_arrays_and_json_and_shares_nothing_with_the_solver(nam
         lambda state: state.update({key: state[key][:-1] for key in ("best_f", "f") if key in state}),
         lambda state: state.update({key: state[key] > 0 for key in ("position", "population") if key in state}),
         lambda state: [state.pop(key) for key in ("velocity", "archive") if key in state],
+        lambda state: state.update(version=np.zeros(2)),
+        lambda state: state.update(generator=np.zeros(2)),
+        lambda state: state.update(lower="low"),
+        lambda state: state.update(best_value=np.array(["a", "b"])),
+        lambda state: state.update({key: state[key] + 2 for key in ("position", "population") if key in state}),
+        lambda state: state.update({key: state[key] * np.nan for key in ("velocity", "f") if key in state}),
+        lambda state: state.update({key: state[key] * 0 - 1 for key in ("best_position", "memory_F") if key in state}),
+        lambda state: state.update({key: state[key][:0] for key in _ROWS if key in state}),
     ],
 )
 def test_a_damaged_state_is_refused(name, damage):
