@@ -1,5 +1,6 @@
 """The one exception that our own code raises at a user, and the one shape in which a fault is told."""
 
+import math
 from typing import Any
 
 from app.libs.error_codes import ErrorCode
@@ -25,6 +26,17 @@ def problem(
         "status": status,
         "detail": detail,
         "code": code,
-        "details": details,
+        "details": _plain(details),
         "request_id": request_id,
     }
+
+
+def _plain(value: Any) -> Any:
+    """Return what JSON can write for any value: a refusal must not fail because of what it tells."""
+    if isinstance(value, dict):
+        return {str(name): _plain(held) for name, held in value.items()}
+    if isinstance(value, list | tuple | set | frozenset):
+        return [_plain(held) for held in value]
+    if value is None or isinstance(value, bool | int | str) or (isinstance(value, float) and math.isfinite(value)):
+        return value
+    return str(value)

@@ -7,6 +7,9 @@ from typing import Any
 from sqlalchemy import ColumnElement, Select, func, select
 from sqlalchemy.orm import Session
 
+LARGEST_NUMBER = 2**31 - 1
+"""Of an integer in every database. A larger one in a query would not be a question to it, but a fault."""
+
 
 @dataclass(frozen=True)
 class Page:

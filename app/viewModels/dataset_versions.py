@@ -15,12 +15,11 @@ from app.libs.error_codes import ErrorCode
 from app.libs.errors import AppError
 from app.libs.scope import Scope
 from app.models import Dataset, DatasetVersion, Model
-from app.utils.paging import Page, ordering, page_of
+from app.utils.paging import LARGEST_NUMBER, Page, ordering, page_of
 from app.viewModels import dataset_objects, dataset_rows, datasets, downloads
 from app.viewModels.access import visible
 
 SORT_FIELDS = {"number": DatasetVersion.number, "created_at": DatasetVersion.created_at}
-LARGEST_NUMBER = 2**31 - 1  # of the database; larger ones would not be a question but a fault to it
 MOST_CELLS = 200_000  # in one page of rows
 
 

@@ -45,7 +45,7 @@ def _claims(token: str, *, wanted: str) -> dict[str, Any]:
         )
     except jwt.ExpiredSignatureError as error:
         raise AppError(ErrorCode.TOKEN_EXPIRED) from error
-    except jwt.PyJWTError as error:
+    except (jwt.PyJWTError, UnicodeError) as error:  # no token has characters that cannot be encoded
         raise AppError(ErrorCode.TOKEN_INVALID) from error
     if claims["type"] != wanted:
         raise AppError(ErrorCode.TOKEN_INVALID, f"This is not an {wanted} token.", given=claims["type"])

@@ -15,6 +15,7 @@ from app.utils.clock import now_ms
 from app.utils.paging import Page, ordering, page_of
 from app.viewModels.passwords import hash_password
 
+LONGEST_NAME = 200
 SORT_FIELDS = {"username": User.username, "created_at": User.created_at, "role": User.role}
 
 
@@ -32,9 +33,15 @@ def create(*, username: str, password: str, role: Role) -> User:
     """Make an account.
 
     Raises:
-        AppError: USERNAME_TAKEN, PASSWORD_UNFIT.
+        AppError: INVALID_INPUT (the name), USERNAME_TAKEN, PASSWORD_UNFIT.
     """
-    user = User(username=normalized(username), password_hash=hash_password(password), role=role)
+    name = normalized(username)
+    if not 1 <= len(name) <= LONGEST_NAME:  # some letters become two without their case
+        detail = (
+            f"A user name has 1 to {LONGEST_NAME} characters without outer space; this one has {len(name)}."
+        )
+        raise AppError(ErrorCode.INVALID_INPUT, detail, path="username")
+    user = User(username=name, password_hash=hash_password(password), role=role)
     db.session.add(user)
     try:
         db.session.commit()
@@ -103,8 +110,9 @@ def set_password(user_id: UUID, password: str) -> None:
     Raises:
         AppError: USER_NOT_FOUND, PASSWORD_UNFIT.
     """
+    password_hash = hash_password(password)  # takes long: no transaction is open meanwhile
     user = get(user_id)
-    user.password_hash = hash_password(password)
+    user.password_hash = password_hash
     _end_sessions(user)
     db.session.commit()
 

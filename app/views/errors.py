@@ -95,7 +95,7 @@ def render(code: str, status: int, title: str, detail: str, details: dict) -> Re
     body = problem(
         code=code, title=title, status=status, detail=detail, details=details, request_id=g.get("request_id")
     )
-    return Response(json.dumps(body, default=str), status, mimetype="application/problem+json")
+    return Response(json.dumps(body), status, mimetype="application/problem+json")
 
 
 def _is_outage(error: DBAPIError) -> bool:

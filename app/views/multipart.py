@@ -5,21 +5,21 @@ from functools import wraps
 
 from flask import Request
 from flask_login import current_user
-from flask_smorest import Blueprint
 from marshmallow import Schema
-from webargs.flaskparser import FlaskParser
 from webargs.multidictproxy import MultiDictProxy
 from werkzeug.datastructures import CombinedMultiDict
 
+from app.views.bodies import Blueprint, BodyParser
 
-class MultipartParser(FlaskParser):
+
+class MultipartParser(BodyParser):
     """Knows one more place where arguments are: ``multipart``, the files and the other fields of a form together."""
 
     def load_multipart(self, request: Request, schema: Schema) -> MultiDictProxy:
         """Return the form. Werkzeug keeps files of more than 500 kB on the disk, so the memory stays bounded."""
         return MultiDictProxy(CombinedMultiDict([request.files, request.form]), schema)
 
-    __location_map__ = {**FlaskParser.__location_map__, "multipart": "load_multipart"}
+    __location_map__ = {**BodyParser.__location_map__, "multipart": "load_multipart"}
 
 
 class UploadBlueprint(Blueprint):

@@ -1,13 +1,18 @@
 """How often somebody may try."""
 
 from flask import current_app, request
+from werkzeug.exceptions import BadRequest
 
 from app.extensions import limiter
+from app.views.bodies import read_json
 
 
 def login_key() -> str:
     """Return by what attempts to sign in are counted: the address and the name together."""
-    body = request.get_json(silent=True)
+    try:
+        body = read_json(request)
+    except BadRequest:  # the view will say so
+        body = None
     name = body.get("username") if isinstance(body, dict) else ""
     return f"{request.remote_addr}:{str(name).strip().casefold()[:200]}"
 

@@ -224,7 +224,7 @@ def test_a_name_that_is_taken_is_refused(client, headers, make, day, get):
     assert get(f"/datasets/{day}").json["name"] == "unit 3"
 
 
-@pytest.mark.parametrize("name", ["", "x" * 201, "zero\0", "half a pair \ud800"])
+@pytest.mark.parametrize("name", ["", "x" * 201, "zero\0"])
 def test_a_name_that_cannot_be_kept_is_refused(client, headers, day, name):
     answer = client.patch(f"/api/v1/datasets/{day}", json={"name": name}, headers=headers)
 

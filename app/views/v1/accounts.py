@@ -1,11 +1,11 @@
 """Signing in and out, and one's own account."""
 
 from flask_login import current_user
-from flask_smorest import Blueprint
 
 from app.libs.scope import Scope
 from app.viewModels import accounts, tokens, users
 from app.views.auth import open_to_all, requires
+from app.views.bodies import Blueprint
 from app.views.throttle import throttled
 from app.views.v1.schemas.accounts import CredentialsIn, PasswordChangeIn, RefreshIn, TokensOut, UserOut
 

@@ -1,11 +1,11 @@
 """The model registry."""
 
 from flask_login import current_user
-from flask_smorest import Blueprint
 
 from app.libs.scope import Scope
 from app.viewModels import models, predictions
 from app.views.auth import requires
+from app.views.bodies import Blueprint
 from app.views.files import send
 from app.views.v1.schemas.models import (
     AnyModelQuery,

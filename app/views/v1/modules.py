@@ -1,11 +1,11 @@
 """Modules: the parts of a process."""
 
 from flask_login import current_user
-from flask_smorest import Blueprint
 
 from app.libs.scope import Scope
 from app.viewModels import modules
 from app.views.auth import requires
+from app.views.bodies import Blueprint
 from app.views.v1.schemas.modules import (
     ModuleChangedOut,
     ModuleChangeIn,

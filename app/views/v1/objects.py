@@ -1,9 +1,8 @@
 """Files by signed link: the link itself is the right."""
 
-from flask_smorest import Blueprint
-
 from app.viewModels import downloads
 from app.views.auth import open_to_all
+from app.views.bodies import Blueprint
 from app.views.files import send
 
 bp = Blueprint("objects", __name__, description="Files by signed link.")

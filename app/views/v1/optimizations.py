@@ -1,11 +1,11 @@
 """Optimizations: the best inputs of a model, under limits."""
 
 from flask_login import current_user
-from flask_smorest import Blueprint
 
 from app.libs.scope import Scope
 from app.viewModels import optimizations
 from app.views.auth import requires
+from app.views.bodies import Blueprint
 from app.views.v1.schemas.optimizations import (
     OptimizationChangeIn,
     OptimizationDetailOut,

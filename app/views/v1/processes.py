@@ -1,11 +1,11 @@
 """Processes: graphs of modules."""
 
 from flask_login import current_user
-from flask_smorest import Blueprint
 
 from app.libs.scope import Scope
 from app.viewModels import processes
 from app.views.auth import requires
+from app.views.bodies import Blueprint
 from app.views.v1.schemas.processes import (
     ProcessChangeIn,
     ProcessGraphOut,

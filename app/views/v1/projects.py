@@ -1,11 +1,11 @@
 """Projects and their members."""
 
 from flask_login import current_user
-from flask_smorest import Blueprint
 
 from app.libs.scope import Scope
 from app.viewModels import projects
 from app.views.auth import requires
+from app.views.bodies import Blueprint
 from app.views.v1.schemas.common import PageQuery
 from app.views.v1.schemas.projects import (
     MemberIn,

@@ -2,11 +2,11 @@
 
 import platform
 
-from flask_smorest import Blueprint
 from marshmallow import Schema, fields
 
 from app.version import VERSION
 from app.views.auth import open_to_all
+from app.views.bodies import Blueprint
 
 bp = Blueprint("server", __name__, description="What this server is.")
 

@@ -1,11 +1,11 @@
 """Long work and its events."""
 
 from flask_login import current_user
-from flask_smorest import Blueprint
 
 from app.libs.scope import Scope
 from app.viewModels import tasks
 from app.views.auth import requires
+from app.views.bodies import Blueprint
 from app.views.v1.schemas.tasks import EventList, EventQuery, TaskOut, TaskPage, TaskQuery
 
 bp = Blueprint("tasks", __name__, description="Long work: train, optimize, import.")

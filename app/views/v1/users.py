@@ -1,10 +1,9 @@
 """People, for an administrator."""
 
-from flask_smorest import Blueprint
-
 from app.libs.scope import Scope
 from app.viewModels import users
 from app.views.auth import requires
+from app.views.bodies import Blueprint
 from app.views.v1.schemas.accounts import PasswordIn, UserChangeIn, UserIn, UserOut, UserPage, UserQuery
 
 bp = Blueprint("users", __name__, description="People. For administrators.")

@@ -2,6 +2,8 @@
 
 from marshmallow import RAISE, Schema, ValidationError, fields, validate
 
+from app.utils.paging import LARGEST_NUMBER
+
 
 class Input(Schema):
     """What comes in. A field that nobody declared is refused by name."""
@@ -17,7 +19,7 @@ class Moment(fields.Integer):
 class PageQuery(Input):
     """Which page of a list."""
 
-    page = fields.Integer(load_default=1, validate=validate.Range(1))
+    page = fields.Integer(load_default=1, validate=validate.Range(1, LARGEST_NUMBER))
     per_page = fields.Integer(load_default=50, validate=validate.Range(1, 500))
 
 
@@ -51,10 +53,10 @@ def text_field(**kwargs) -> fields.String:
 
 
 def storable(text: str) -> None:
-    """Refuse what JSON can write and no database can keep: the zero character, half of a surrogate pair.
+    """Refuse the zero character, which JSON can write and not every database can keep.
 
     Raises:
         ValidationError: there is one.
     """
-    if any(char == "\0" or "\ud800" <= char <= "\udfff" for char in text):
+    if "\0" in text:
         raise ValidationError("Holds a character that cannot be stored.")

@@ -1,12 +1,13 @@
 """Data sets and their versions as they come in and go out."""
 
-import json
 from typing import Any, ClassVar
 
 from flask_smorest.fields import Upload
 from marshmallow import Schema, fields, validate
 from werkzeug.datastructures import FileStorage
 
+from app.utils import strict_json
+from app.utils.paging import LARGEST_NUMBER
 from app.views.v1.schemas.common import Input, Moment, name_field, page_out, page_query, text_field
 
 
@@ -18,16 +19,12 @@ def from_json_text(field: type[fields.Field]) -> type[fields.Field]:
 
         def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs) -> Any:
             try:
-                parsed = json.loads(value, parse_constant=_refuse_constant)
-            except (ValueError, TypeError, RecursionError) as error:
+                parsed = strict_json.loads(value)
+            except (ValueError, AttributeError) as error:
                 raise self.make_error("invalid") from error
             return super()._deserialize(parsed, attr, data, **kwargs)
 
     return FromJsonText
-
-
-def _refuse_constant(name: str) -> None:
-    raise ValueError(f"{name} is no JSON")
 
 
 JsonObject = from_json_text(fields.Dict)
@@ -84,7 +81,7 @@ DatasetVersionQuery = page_query("number", "created_at", sort="-number")
 
 
 class RowsQuery(Input):
-    offset = fields.Integer(load_default=0, validate=validate.Range(0, 2**31 - 1))
+    offset = fields.Integer(load_default=0, validate=validate.Range(0, LARGEST_NUMBER))
     limit = fields.Integer(load_default=100, validate=validate.Range(1, 1000))
     tags = fields.List(fields.String(), metadata={"description": "Given once for each tag; by default all of them."})
 

@@ -3,6 +3,7 @@
 from marshmallow import Schema, fields, validate
 
 from app.libs.enums import ModelState
+from app.utils.paging import LARGEST_NUMBER
 from app.viewModels.models import PARAMS_OF_KIND
 from app.viewModels.predictions import MOST_ROWS
 from app.views.v1.schemas.common import Input, Moment, name_field, page_out, page_query
@@ -40,7 +41,7 @@ class ModelIn(Input):
     seed = fields.Integer(strict=True, load_default=0, validate=validate.Range(0, LARGEST_SEED))
     dataset_version = fields.Integer(
         strict=True,
-        validate=validate.Range(1),
+        validate=validate.Range(1, LARGEST_NUMBER),
         metadata={"description": "Number of the data set's version. Default: the newest."},
     )
 

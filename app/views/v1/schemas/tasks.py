@@ -3,6 +3,7 @@
 from marshmallow import Schema, fields, validate
 
 from app.libs.enums import EventType, Queue, TaskKind, TaskState
+from app.utils.paging import LARGEST_NUMBER
 from app.views.v1.schemas.common import Input, Moment, page_out, page_query
 
 
@@ -32,7 +33,7 @@ class TaskQuery(page_query("created_at", "ended_at", "state", sort="-created_at"
 
 
 class EventQuery(Input):
-    after = fields.Integer(load_default=0, validate=validate.Range(0))
+    after = fields.Integer(load_default=0, validate=validate.Range(0, LARGEST_NUMBER))
 
 
 class EventOut(Schema):
