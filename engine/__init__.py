@@ -1,1 +1,18 @@
-"""The numerics of Setpoint: tables, surrogates, solvers, the process graph; no server needed."""
+"""The numerics of Setpoint: from a plant table to the best set-points, in a notebook as on a server.
+
+In the order in which they are used:
+
+    engine.tables       read_table, Reading, derive, DerivedTag, profile, complete_matrix: files become typed tags
+    engine.expressions  Expression, as_reference: arithmetic over tags, as text that is never code
+    engine.validation   Validation, folds, cross_validate: how well rows are predicted that a model has not seen
+    engine.surrogates   KINDS, describe_params, fit, save, load, Surrogate: models that predict outputs from inputs
+    engine.problem      Problem, Variable, Term, Limit: what is free, what is wanted, and within which limits
+    engine.optimize     minimize, Optimum, Step: the best inputs within a budget of evaluations, resumable
+    engine.solvers      SOLVERS, from_state: what searches, with ask and tell, on objectives of your own too
+    engine.evaluator    Evaluator: a problem computed for whole populations, and the report on one point
+    engine.neighbors    History, comparable_rows: how far a point is from everything that was measured
+    engine.process      ProcessGraph, Module, ModuleInput: modules in layers, with what they make for each other
+    engine.errors       EngineError: every refusal; its message says what was given and what was wanted
+
+``examples/notebook.py`` goes through most of it in forty lines. Importing ``engine`` itself loads nothing.
+"""

@@ -3,6 +3,7 @@
 from engine.tables.derived import DerivedTag, derive
 from engine.tables.parquet_files import (
     columns_to_numpy,
+    complete_matrix,
     complete_rows,
     count_rows,
     read_rows,
@@ -26,6 +27,7 @@ __all__ = [
     "Reading",
     "Table",
     "columns_to_numpy",
+    "complete_matrix",
     "complete_rows",
     "count_rows",
     "derive",

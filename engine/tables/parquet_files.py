@@ -107,6 +107,22 @@ def complete_rows(columns: Mapping[str, NDArray[np.float64]]) -> NDArray[np.int6
     return np.flatnonzero(complete).astype(np.int64)
 
 
+def complete_matrix(source: pl.DataFrame | Path, tags: Sequence[str]) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
+    """Return the values of these tags in the rows where all have one: what a surrogate is trained on.
+
+    Returns:
+        M, shape (n, number of tags), finite, a column a tag in their order; and the numbers of its rows in the table,
+        from 0, shape (n,).
+
+    Raises:
+        UnknownTag, WrongTagType: as ``columns_to_numpy``.
+        ShapeError: there are no tags.
+    """
+    columns = columns_to_numpy(source, tags)
+    rows = complete_rows(columns)
+    return np.column_stack([columns[tag][rows] for tag in tags]), rows
+
+
 def type_name(kind: pl.DataType) -> str:
     """Return what a tag of this type is called: real, integer, text, time or boolean.
 

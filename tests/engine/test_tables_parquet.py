@@ -9,6 +9,7 @@ from engine.errors import DuplicateTag, EmptyTable, TableError, TooLarge, Unknow
 from engine.tables import (
     Reading,
     columns_to_numpy,
+    complete_matrix,
     complete_rows,
     count_rows,
     parquet_files,
@@ -219,3 +220,12 @@ def test_rows_are_complete_if_every_column_has_a_finite_value():
     columns = {"a": np.array([1.0, np.nan, 3.0, 4.0]), "b": np.array([1.0, 2.0, np.inf, 4.0])}
 
     assert complete_rows(columns).tolist() == [0, 3]
+
+
+def test_a_complete_matrix_holds_the_rows_with_every_tag_in_the_order_of_the_tags():
+    frame = pl.DataFrame({"a": [1.0, None, 3.0, 4.0], "b": [10, 20, None, 40], "c": ["x", "y", "z", "w"]})
+
+    M, rows = complete_matrix(frame, ["b", "a"])
+
+    np.testing.assert_array_equal(M, [[10.0, 1.0], [40.0, 4.0]])
+    np.testing.assert_array_equal(rows, [0, 3])
