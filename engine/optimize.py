@@ -152,7 +152,10 @@ def _resumed(saved: Mapping[str, Any], solver: str, run: str) -> tuple[Solver, l
     if saved.get(_RUN) != run:
         raise SolverStateError("the state is of another run: its problem, model tags, solver, budget or seed differ")
     entries = [(int(n), float(f), float(v)) for n, f, v in curve]
-    return find_solver(solver).from_state(saved), entries, seconds
+    search = find_solver(solver).from_state(saved)
+    if search.result() and not entries:
+        raise SolverStateError("the state is damaged: it holds a best point, but not when it was found")
+    return search, entries, seconds
 
 
 def _is_curve(saved: Any) -> TypeGuard[NDArray[np.float64]]:

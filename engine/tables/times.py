@@ -18,13 +18,14 @@ LOCAL_TIME = pl.Datetime("ms")
 _YEARS = (1900, 2200)  # a stamp outside was read with the wrong format
 _GAP = "3h"  # longer than any gap of a clock change, shorter than the time to another one
 
+_UTC_OFFSET = r"Z|UTC|[+-](?:0\d|1[0-4]):?[0-5]\d"  # no clock is further from UTC than 14 hours
 _STAMP = re.compile(
     r"(?P<date>(?P<a>\d{1,4})(?P<sep>[-/.])(?P<b>\d{1,2}|[A-Za-z]{3,9})(?P=sep)(?P<c>\d{1,4})"
     r"|\d{4}年\d{1,2}月\d{1,2}日)"
     r"(?:(?P<gap>T| +)(?P<clock>\d{1,2}:\d{2}(?P<seconds>:\d{2})?(?:\.\d+)?)(?P<half> ?[AaPp][Mm])?)?"
-    r"(?P<zone> ?(?:Z|UTC|[+-]\d{2}:?\d{2}))?"
+    rf"(?P<zone> ?(?:{_UTC_OFFSET}))?"
 )
-_OFFSET = r" ?(Z|UTC|[+-]\d{2}:?\d{2})$"
+_OFFSET = rf" ?({_UTC_OFFSET})$"
 
 
 @dataclass(frozen=True)

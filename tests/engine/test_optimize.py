@@ -227,7 +227,14 @@ def test_the_state_of_another_run_is_refused(solver, change):
 
 
 @pytest.mark.parametrize(
-    "damage", [lambda s: s.pop("run_curve"), lambda s: s.pop("generator"), lambda s: s.update(run_seconds="3")]
+    "damage",
+    [
+        lambda s: s.pop("run_curve"),
+        lambda s: s.pop("generator"),
+        lambda s: s.update(run_seconds="3"),
+        lambda s: s.update(run_curve=s["run_curve"][:0]),
+        lambda s: s.update(run_curve=s["run_curve"] * np.nan),
+    ],
 )
 def test_a_damaged_state_is_refused(damage):
     states = []

@@ -244,3 +244,10 @@ def test_an_unknown_zone_is_refused():
         Reading(time_zone="Mars/Base")
     with pytest.raises(InvalidReading, match="no time zone 'Mars/Base'"):
         to_utc(pl.Series([datetime(2020, 1, 1)]), "Mars/Base")
+
+
+@pytest.mark.parametrize("offset", ["+99:99", "+15:00", "-02:60", "+24:00"])
+def test_an_offset_that_no_clock_has_makes_no_time(offset):
+    text = pl.Series([f"2021-06-01 12:00{offset}", "2021-06-01 12:30+02:00"])
+
+    assert read_stamps(text, "UTC") is None
