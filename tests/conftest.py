@@ -185,12 +185,12 @@ def project(app: Flask, engineer: Actor) -> Project:
 
 @pytest.fixture
 def work(app: Flask) -> Callable[[], None]:
-    """Do all queued work, here and now, as a worker would."""
+    """Do what waits in the queues, here and now, as a worker would; what the work itself queues waits on."""
 
     def do_all() -> None:
         with app.app_context():
             for queue in Queue:
-                while task_queue.depth(queue)[0]:
+                for _ in range(task_queue.depth(queue)[0]):
                     celery_ext.celery.tasks[f"{queue}.run"]()
                     db.session.rollback()
 
