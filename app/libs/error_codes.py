@@ -15,6 +15,7 @@ class ErrorCode(Enum):
     NOT_FOUND = ("request.not_found", 404, "There is nothing at this address.")
     METHOD_NOT_ALLOWED = ("request.method_not_allowed", 405, "This address does not take that method.")
     NOT_ACCEPTABLE = ("request.not_acceptable", 406, "The answer cannot be given in the form asked for.")
+    CONFLICT = ("request.conflict", 409, "Somebody else changed or deleted the same thing at this moment.")
     TOO_LARGE = ("request.too_large", 413, "The request is larger than this server takes.")
     UNSUPPORTED_MEDIA_TYPE = (
         "request.unsupported_media_type",

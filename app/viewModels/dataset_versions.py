@@ -75,6 +75,7 @@ def file(
         AppError: DATASET_NOT_FOUND, DATASET_VERSION_NOT_FOUND, OBJECT_NOT_FOUND.
     """
     version = get(dataset_id, number, actor=actor)
+    db.session.commit()  # a download may take long
     if form == "source":
         return downloads.of_object(version.source_key, version.file_name)
     return downloads.of_object(version.parquet_key, f"{PurePath(version.file_name).stem}.parquet")

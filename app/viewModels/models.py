@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import select, update
+from sqlalchemy import select
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import joinedload
 
@@ -20,6 +20,7 @@ from app.utils.paging import Page, ordering, page_of
 from app.viewModels import downloads, model_objects, module_tags, task_queue
 from app.viewModels.access import seen_by, visible
 from app.viewModels.downloads import Download
+from app.viewModels.locks import lock
 from engine.surrogates import KINDS, check_params, describe_params
 from engine.validation import Validation
 
@@ -83,7 +84,11 @@ def train(
         created_by=actor.id,
     )
     db.session.add(model)
-    db.session.commit()
+    try:
+        db.session.commit()
+    except IntegrityError as error:  # the version was deleted meanwhile; the module is locked
+        db.session.rollback()
+        raise AppError(ErrorCode.DATASET_VERSION_NOT_FOUND, "It was deleted at this moment.") from error
     return task
 
 
@@ -146,7 +151,7 @@ def delete(model_id: UUID, *, actor: Actor) -> None:
         AppError: MODEL_NOT_FOUND, SCOPE_MISSING, MODEL_IN_USE (in production, used by optimizations, or at work).
     """
     model = visible(Model, model_id, to=actor, needs=Scope.MODEL_WRITE)
-    db.session.refresh(model.module, with_for_update=True)  # nobody shall promote it meanwhile
+    lock(model.module)  # nobody shall promote it meanwhile
     if users := _users(model):
         raise AppError(ErrorCode.MODEL_IN_USE, "Details name what uses it.", **users)
     key = model.artifact_key
@@ -169,7 +174,7 @@ def promote(model_id: UUID, *, actor: Actor) -> Model:
     model = visible(Model, model_id, to=actor, needs=Scope.MODEL_WRITE)
     if model.metrics is None:
         raise AppError(ErrorCode.MODEL_NOT_TRAINED, f"It is {model.state}.", state=model.state)
-    db.session.refresh(model.module, with_for_update=True)
+    lock(model.module)
     if not module_tags.fits(model, model.module):
         raise AppError(
             ErrorCode.MODEL_OUTDATED,
@@ -191,6 +196,7 @@ def demote(model_id: UUID, *, actor: Actor) -> Model:
         AppError: MODEL_NOT_FOUND, SCOPE_MISSING.
     """
     model = visible(Model, model_id, to=actor, needs=Scope.MODEL_WRITE)
+    lock(model.module)  # or it could take out the model that somebody promotes meanwhile
     if model.is_production:
         model.module.production_model_id = None
     db.session.commit()
@@ -206,7 +212,9 @@ def file(model_id: UUID, *, actor: Actor) -> Download:
     model = get(model_id, actor=actor)
     if model.artifact_key is None:
         raise AppError(ErrorCode.MODEL_NOT_TRAINED, f"It is {model.state}.", state=model.state)
-    return downloads.of_object(model.artifact_key, f"{model.module.name} {model.number}.safetensors")
+    file_name = f"{model.module.name} {model.number}.safetensors"
+    db.session.commit()  # a download may take long
+    return downloads.of_object(model.artifact_key, file_name)
 
 
 def _version(module: Module, number: int | None) -> DatasetVersion:
@@ -247,9 +255,9 @@ def _validation(asked: Mapping[str, Any], version: DatasetVersion) -> Validation
 
 def _next_number(module: Module) -> int:
     """Count up in the database, so that two who ask at once get two numbers."""
-    counted = update(Module).where(Module.id == module.id).values(last_model_number=Module.last_model_number + 1)
-    db.session.execute(counted.execution_options(synchronize_session=False))
-    return db.session.scalar(select(Module.last_model_number).where(Module.id == module.id))
+    lock(module)
+    module.last_model_number += 1
+    return module.last_model_number
 
 
 def _users(model: Model) -> dict[str, Any]:

@@ -18,6 +18,7 @@ from app.utils.paging import Page, ordering, page_of
 from app.viewModels import module_tags, process_graph
 from app.viewModels.access import visible
 from app.viewModels.datasets import newest_version
+from app.viewModels.locks import lock
 
 SORT_FIELDS = {"name": Module.name, "created_at": Module.created_at}
 
@@ -155,7 +156,7 @@ def delete(module_id: UUID, *, actor: Actor) -> None:
 
 def locked(process: Process) -> list[Module]:
     """Return a process's modules as they are now; nobody else changes the graph before this transaction ends."""
-    db.session.refresh(process, with_for_update=True)
+    lock(process)
     statement = select(Module).where(Module.process_id == process.id).order_by(Module.created_at, Module.id)
     return list(db.session.scalars(statement.with_for_update().execution_options(populate_existing=True)))
 
@@ -181,7 +182,8 @@ def _follow(old: str, new: str, modules: Sequence[Module]) -> None:
 
 
 def _check_tags(module: Module) -> None:
-    dataset = db.session.get(Dataset, module.dataset_id)
+    # locked against being deleted; others may read and refer to it
+    dataset = db.session.get(Dataset, module.dataset_id, with_for_update={"read": True, "key_share": True})
     if dataset is None or dataset.project_id != module.project_id:
         raise AppError(
             ErrorCode.DATASET_NOT_FOUND,

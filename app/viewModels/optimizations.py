@@ -56,10 +56,12 @@ def start(
     """
     with sqlite.reading():
         model = visible(Model, model_id, to=actor, needs=Scope.OPTIMIZATION_WRITE)
+        db.session.refresh(model, ["dataset_version"])
+        db.session.commit()  # the model's rows may have to be read, which takes long
         problem = optimization_problem.complete(
             model, terms=terms, limits=limits, bounds=bounds or {}, fixed=fixed or {}
         )
-        db.session.commit()  # the rows were read without holding up a writer
+        db.session.commit()
 
     model = visible(Model, model_id, to=actor, needs=Scope.OPTIMIZATION_WRITE)  # again: time has passed
     optimization = Optimization(

@@ -16,6 +16,7 @@ from app.utils.clock import now_ms
 from app.utils.paging import Page, ordering, page_of
 from app.viewModels import users
 from app.viewModels.access import require, seen_by, visible
+from app.viewModels.locks import lock
 
 SORT_FIELDS = {"name": Project.name, "created_at": Project.created_at}
 
@@ -81,6 +82,7 @@ def delete(project_id: UUID, *, actor: Actor) -> None:
         AppError: PROJECT_NOT_FOUND, SCOPE_MISSING, PROJECT_NOT_EMPTY (with what it holds).
     """
     project = visible(Project, project_id, to=actor, needs=Scope.PROJECT_ADMIN)
+    lock(project)  # nothing comes into it between the count and the end
     contents = {
         "datasets": _count(Dataset, project),
         "processes": _count(Process, project),
@@ -112,10 +114,12 @@ def set_member(project_id: UUID, *, username: str, role: MemberRole, actor: Acto
         AppError: PROJECT_NOT_FOUND, SCOPE_MISSING, USER_NOT_FOUND, MEMBER_LAST_OWNER.
     """
     project = visible(Project, project_id, to=actor, needs=Scope.PROJECT_ADMIN)
+    lock(project, keeps_key=True)  # one change of its members at a time: see _commit_with_an_owner
     user = users.find(username)
     membership = db.session.get(Membership, (project_id, user.id))
     if membership is None:
-        membership = Membership(project=project, user=user)
+        membership = Membership(project_id=project.id, user=user)
+        db.session.add(membership)
     membership.role = role
     _commit_with_an_owner(project)
     return membership
@@ -128,6 +132,7 @@ def remove_member(project_id: UUID, user_id: UUID, *, actor: Actor) -> None:
         AppError: PROJECT_NOT_FOUND, SCOPE_MISSING, MEMBER_NOT_FOUND, MEMBER_LAST_OWNER.
     """
     project = visible(Project, project_id, to=actor, needs=Scope.PROJECT_ADMIN)
+    lock(project, keeps_key=True)
     membership = db.session.get(Membership, (project_id, user_id))
     if membership is None:
         raise AppError(ErrorCode.MEMBER_NOT_FOUND, user_id=str(user_id))
@@ -136,6 +141,7 @@ def remove_member(project_id: UUID, user_id: UUID, *, actor: Actor) -> None:
 
 
 def _commit_with_an_owner(project: Project) -> None:
+    """Commit a change of members, unless it leaves no owner. The project is locked, or two could leave none."""
     db.session.flush()
     owners = select(func.count()).where(Membership.project_id == project.id, Membership.role == MemberRole.OWNER)
     if not db.session.scalar(owners):

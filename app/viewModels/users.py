@@ -37,9 +37,7 @@ def create(*, username: str, password: str, role: Role) -> User:
     """
     name = normalized(username)
     if not 1 <= len(name) <= LONGEST_NAME:  # some letters become two without their case
-        detail = (
-            f"A user name has 1 to {LONGEST_NAME} characters without outer space; this one has {len(name)}."
-        )
+        detail = f"A user name has 1 to {LONGEST_NAME} characters without outer space; this one has {len(name)}."
         raise AppError(ErrorCode.INVALID_INPUT, detail, path="username")
     user = User(username=name, password_hash=hash_password(password), role=role)
     db.session.add(user)

@@ -4,7 +4,9 @@ import json
 
 import structlog
 from flask import Flask, Response, g
-from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
+from sqlalchemy.exc import DBAPIError, IntegrityError, InterfaceError, OperationalError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
+from sqlalchemy.orm.exc import StaleDataError
 from werkzeug.exceptions import HTTPException, UnprocessableEntity
 
 from app.extensions import api, db
@@ -34,7 +36,10 @@ def init_app(app: Flask) -> None:
     app.register_error_handler(AppError, on_app_error)
     app.register_error_handler(EngineError, on_engine_error)
     app.register_error_handler(HTTPException, on_http_error)
+    app.register_error_handler(IntegrityError, on_conflict)
+    app.register_error_handler(StaleDataError, on_conflict)
     app.register_error_handler(OperationalError, on_unavailable)
+    app.register_error_handler(PoolTimeout, on_unavailable)
     app.register_error_handler(InterfaceError, on_unavailable)
     app.register_error_handler(ObjectStoreUnavailable, on_unavailable)
     app.register_error_handler(Exception, on_surprise)
@@ -70,8 +75,16 @@ def on_http_error(error: HTTPException) -> Response:
     return answer
 
 
+def on_conflict(error: IntegrityError | StaleDataError) -> Response:
+    """The database held what nobody had put into words: what this needed was changed or deleted meanwhile."""
+    db.session.rollback()
+    log.warning("conflict", exc_info=error)
+    code = ErrorCode.CONFLICT
+    return render(code.code, code.status, code.title, "Read it again, then try again.", {})
+
+
 def on_unavailable(error: Exception) -> Response:
-    """The database or the object store is away."""
+    """The database or the object store is away, or has more to do than it can."""
     if isinstance(error, DBAPIError) and not _is_outage(error):
         return on_surprise(error)
     db.session.rollback()
@@ -99,5 +112,6 @@ def render(code: str, status: int, title: str, detail: str, details: dict) -> Re
 
 
 def _is_outage(error: DBAPIError) -> bool:
-    """Whether the database did not answer. Drivers raise the same class for some statements that are wrong."""
-    return error.statement is None or error.connection_invalidated or "locked" in str(error.orig)
+    """Whether trying again may help. Drivers raise the same class for some statements that are wrong."""
+    said = str(error.orig).lower()  # "database is locked", "Deadlock found", "Lock wait timeout exceeded", ...
+    return error.statement is None or error.connection_invalidated or "lock" in said

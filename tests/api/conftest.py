@@ -1,13 +1,17 @@
 """A small plant for API tests: a table, a process with one module, a trained model."""
 
 import io
+import threading
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import numpy as np
 import polars as pl
 import pytest
+from flask import Flask
 from flask.testing import FlaskClient
 
 from app.models import Project
@@ -94,6 +98,35 @@ def module_of(dataset_id: str) -> Callable[..., Json]:
 def module(make_process: Callable[..., Json], module_of: Callable[..., Json]) -> Json:
     """A module that takes a and b, and gives y."""
     return make_process(module_of("boiler", ["a", {"tag": "b", "role": "disturbance"}], ["y"]))["modules"][0]
+
+
+@pytest.fixture
+def meet_after(monkeypatch: pytest.MonkeyPatch) -> Callable[[Any, str], None]:
+    """Make two callers of a function return from it together, unless the database lets in only one at a time."""
+
+    def arrange(module: Any, name: str) -> None:
+        function, meeting = getattr(module, name), threading.Barrier(2)
+
+        def met(*args: Any, **kwargs: Any) -> Any:
+            found = function(*args, **kwargs)
+            with suppress(threading.BrokenBarrierError):
+                meeting.wait(timeout=1)
+            return found
+
+        monkeypatch.setattr(module, name, met)
+
+    return arrange
+
+
+@pytest.fixture
+def at_once(app: Flask) -> Callable[..., list[Any]]:
+    """Send requests, each in a thread with a client of its own; returns their answers."""
+
+    def send(*requests: Json) -> list[Any]:
+        with ThreadPoolExecutor(len(requests)) as threads:
+            return list(threads.map(lambda request: app.test_client().open(**request), requests))
+
+    return send
 
 
 @pytest.fixture

@@ -103,6 +103,17 @@ def test_members_come_with_names_and_roles(client, url, headers, viewer):
     assert [(m["username"], m["role"]) for m in answer.json["items"]] == [("erika", "owner"), ("vera", "viewer")]
 
 
+def test_somebody_who_was_taken_in_sees_the_project_and_may_what_the_role_allows(client, url, headers, stranger):
+    assert client.get(url, headers=stranger).status_code == 404
+
+    taken_in = client.put(f"{url}/members", json={"username": "stranger", "role": "editor"}, headers=headers)
+
+    assert (taken_in.json["username"], taken_in.json["role"]) == ("stranger", "editor")
+    assert client.get(url, headers=stranger).status_code == 200
+    assert client.post(f"{url}/processes", json={"name": "Unit"}, headers=stranger).status_code == 201
+    assert client.patch(url, json={"name": "mine"}, headers=stranger).json["code"] == "auth.scope_missing"
+
+
 def test_a_member_gets_another_role(client, url, headers, viewer):
     promoted = client.put(f"{url}/members", json={"username": "vera", "role": "owner"}, headers=headers)
 
