@@ -1,7 +1,8 @@
 """Parquet, the form in which tables are kept, and the ways to get parts of it."""
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -82,13 +83,14 @@ def columns_to_numpy(source: pl.DataFrame | Path, tags: Sequence[str]) -> dict[s
         UnknownTag: the table does not have the tag.
         WrongTagType: the tag holds text.
     """
-    lazy = source.lazy() if isinstance(source, pl.DataFrame) else _scan(source)
-    schema = lazy.collect_schema()
-    lazy = _select(lazy, list(dict.fromkeys(tags)))
-    for tag in tags:
+    different = list(dict.fromkeys(tags))
+    schema = source.schema if isinstance(source, pl.DataFrame) else _scan(source).collect_schema()
+    _check_known(different, schema)
+    for tag in different:
         if schema[tag] == pl.String:
             raise WrongTagType(f"{tag!r} holds text, but numbers are needed", tag=tag, type="text")
-    return {column.name: _as_floats(column) for column in lazy.collect().get_columns()}
+    frame = source if isinstance(source, pl.DataFrame) else _select(_scan(source), different).collect()
+    return {tag: _as_floats(frame[tag]) for tag in different}
 
 
 def complete_rows(columns: Mapping[str, NDArray[np.float64]]) -> NDArray[np.int64]:
@@ -143,12 +145,16 @@ def _scan(path: Path) -> pl.LazyFrame:
 
 
 def _select(frame: pl.LazyFrame, tags: Sequence[str]) -> pl.LazyFrame:
-    names = frame.collect_schema().names()
+    place = {name: index for index, name in enumerate(frame.collect_schema().names())}
+    _check_known(tags, place)
+    return frame.select(pl.nth([place[tag] for tag in tags]))  # Polars takes a name such as "*" for a pattern
+
+
+def _check_known(tags: Sequence[str], known: Collection[str]) -> None:
     for tag in tags:
-        if tag not in names:
-            shown = ", ".join(names[:10]) + (", ..." if len(names) > 10 else "")
+        if tag not in known:
+            shown = ", ".join(islice(known, 10)) + (", ..." if len(known) > 10 else "")
             raise UnknownTag(f"the table has no tag {tag!r}; it has {shown}", tag=tag)
-    return frame.select(pl.nth([names.index(tag) for tag in tags]))  # Polars takes a name such as "*" for a pattern
 
 
 def _as_floats(values: pl.Series) -> NDArray[np.float64]:
