@@ -6,6 +6,7 @@ the log; one that it has told already is dropped.
 """
 
 import threading
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -15,16 +16,36 @@ from app.viewModels.task_log import SOCKET_EVENT
 
 Send = Callable[[dict[str, Any]], None]
 Fetch = Callable[[int], list[dict[str, Any]]]
+Ask = Callable[[], bool]
+
+END_EVENT = "unsubscribed"
+RIGHTS_LAST_S = 1.0  # after this, whether the client may still follow is asked again
 
 
 class Subscription:
-    """One client following one task."""
+    """One client following one task.
 
-    def __init__(self, after: int, *, fetch: Fetch, send: Send) -> None:
+    Args:
+        after: number of the last event that the client has.
+        fetch: gives the next events of the log after a number, some at a time, and none at its end.
+        send: tells the client of one event.
+        may_follow: whether the client still has the right to.
+    """
+
+    def __init__(self, after: int, *, fetch: Fetch, send: Send, may_follow: Ask) -> None:
         self._last = after
         self._fetch = fetch
         self._send = send
+        self._may_follow = may_follow
+        self._asked_at = time.monotonic()
         self._lock = threading.Lock()
+
+    def is_allowed(self) -> bool:
+        """Whether the client may still follow. Sessions end and members leave while a connection lives."""
+        if time.monotonic() - self._asked_at < RIGHTS_LAST_S:
+            return True
+        self._asked_at = time.monotonic()
+        return self._may_follow()
 
     def offer(self, event: dict[str, Any]) -> None:
         """Tell the client of an event, and before it of those that it has missed."""
@@ -40,8 +61,9 @@ class Subscription:
             self._catch_up()
 
     def _catch_up(self) -> None:
-        for event in self._fetch(self._last):
-            self._tell(event)
+        while events := self._fetch(self._last):
+            for event in events:
+                self._tell(event)
 
     def _tell(self, event: dict[str, Any]) -> None:
         self._send(event)
@@ -55,13 +77,13 @@ class OrderedDelivery(library.Manager):
         super().__init__(*args, **kwargs)
         self._subscriptions: dict[tuple[str, str], Subscription] = {}
 
-    def follow(self, sid: str, room: str, *, after: int, fetch: Fetch) -> None:
+    def follow(self, sid: str, room: str, *, after: int, fetch: Fetch, may_follow: Ask) -> None:
         """Let a client follow a room's events from the one after ``after``: first what is in the log, then live."""
 
         def send(event: dict[str, Any]) -> None:
             super(OrderedDelivery, self).emit(SOCKET_EVENT, event, namespace="/", room=sid)
 
-        subscription = Subscription(after, fetch=fetch, send=send)
+        subscription = Subscription(after, fetch=fetch, send=send, may_follow=may_follow)
         self._subscriptions[sid, room] = subscription
         self.enter_room(sid, "/", room)  # from here on live events are offered; they wait for the lock
         subscription.catch_up()
@@ -72,13 +94,17 @@ class OrderedDelivery(library.Manager):
         self.leave_room(sid, "/", room)
 
     def emit(self, event: str, data: Any, namespace: str, room: str | None = None, **kwargs: Any) -> None:
-        """Emit locally; a task event goes through the subscriptions of its room."""
+        """Emit locally; a task event goes through the subscriptions of its room, of which some may have to end."""
         if event != SOCKET_EVENT:
             super().emit(event, data, namespace, room=room, **kwargs)
             return
         for key in [key for key in list(self._subscriptions) if key[1] == room]:
-            if subscription := self._subscriptions.get(key):
+            subscription = self._subscriptions.get(key)
+            if subscription and subscription.is_allowed():
                 subscription.offer(data)
+            elif subscription:
+                self.unfollow(*key)
+                super().emit(END_EVENT, {"task_id": data["task_id"]}, namespace="/", room=key[0])
 
     def disconnect(self, sid: str, namespace: str, **kwargs: Any) -> Any:
         """Forget a client and its subscriptions."""

@@ -2,9 +2,11 @@
 
     subscribe {"task_id": "...", "after": 17}  ->  {"ok": true} or {"ok": false, "problem": {...}}
 
-After that the client is told ``task_event`` for every event with a number above ``after`` (0: from the beginning).
+After that the client is told ``task_event`` for every event with a number above ``after`` (0: from the beginning), or
+``unsubscribed`` once it may not follow the task any more.
 """
 
+from contextlib import suppress
 from typing import Any
 from uuid import UUID
 
@@ -15,6 +17,8 @@ from app.extensions import socketio
 from app.libs.actor import Actor
 from app.libs.error_codes import ErrorCode
 from app.libs.errors import AppError, problem
+from app.utils import sqlite
+from app.utils.paging import LARGEST_NUMBER
 from app.viewModels import accounts, task_log, tasks, tokens
 
 
@@ -22,7 +26,7 @@ from app.viewModels import accounts, task_log, tasks, tokens
 def connect(auth: Any = None) -> None:
     """Admit a client that brings an access token: ``auth: {"token": "..."}``."""
     try:
-        actor = tokens.actor_of_access_token(str((auth or {}).get("token", "")))
+        actor = tokens.actor_of_access_token(str(auth.get("token", "")) if isinstance(auth, dict) else "")
     except AppError as error:
         raise ConnectionRefusedError(error.detail, _told(error)) from error
     _actors()[request.sid] = actor
@@ -37,18 +41,26 @@ def disconnect(_reason: str | None = None) -> None:
 @socketio.on("subscribe")
 def subscribe(message: Any) -> dict[str, Any]:
     """Follow a task's events from a number on."""
+    known = _actors().get(request.sid)
     try:
         task_id, after = _parse(message)
-        tasks.get(task_id, actor=_actor())
+        _check(known, task_id)
     except AppError as error:
         return {"ok": False, "problem": _told(error)}
     app = current_app._get_current_object()
 
     def fetch(number: int) -> list[dict[str, Any]]:
-        with app.app_context():
-            return task_log.after(task_id, number)
+        with app.app_context(), sqlite.reading():
+            return task_log.after(task_id, number, limit=tasks.EVENTS_A_PAGE)
 
-    socketio.server.manager.follow(request.sid, task_log.room(task_id), after=after, fetch=fetch)
+    def may_follow() -> bool:
+        with app.app_context(), sqlite.reading(), suppress(AppError):
+            _check(known, task_id)
+            return True
+        return False
+
+    room = task_log.room(task_id)
+    socketio.server.manager.follow(request.sid, room, after=after, fetch=fetch, may_follow=may_follow)
     return {"ok": True}
 
 
@@ -67,19 +79,21 @@ def _actors() -> dict[str, Actor]:
     return current_app.extensions.setdefault("socket_actors", {})
 
 
-def _actor() -> Actor:
-    """Return who the client is, if the session that it came with still lasts."""
-    known = _actors().get(request.sid)
+def _check(known: Actor | None, task_id: UUID) -> None:
+    """Refuse a client whose session has ended, or who may not see the task."""
     actor = known and accounts.actor_of(known.id, known.session_id)
     if actor is None:
         raise AppError(ErrorCode.SESSION_ENDED)
-    return actor
+    tasks.get(task_id, actor=actor)
 
 
 def _parse(message: Any) -> tuple[UUID, int]:
     try:
-        return UUID(str(message["task_id"])), int(message.get("after", 0))
-    except (TypeError, KeyError, ValueError, AttributeError) as error:
+        task_id, after = UUID(str(message["task_id"])), int(message.get("after", 0))
+        if not 0 <= after <= LARGEST_NUMBER:
+            raise ValueError(after)
+        return task_id, after
+    except (TypeError, KeyError, ValueError, AttributeError, OverflowError) as error:
         raise AppError(
             ErrorCode.INVALID_INPUT,
             'Send {"task_id": "<uuid>", "after": <number>}.',

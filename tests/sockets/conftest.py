@@ -57,6 +57,7 @@ class Follower:
         self.told: list[dict[str, Any]] = []
         self._changed = threading.Condition()
         self.refusals: list[dict[str, Any]] = []
+        self.let_go_of: list[str] = []
         self.client = socketio.Client()
         handle = self.client.eio._trigger_event  # it starts a thread for each message, which may overtake each other
         self.client.eio._trigger_event = lambda event, *args, **options: handle(
@@ -64,6 +65,7 @@ class Follower:
         )
         self.client.on("task_event", self._keep)
         self.client.on("connect_error", self.refusals.append)
+        self.client.on("unsubscribed", lambda told: self.let_go_of.append(told["task_id"]))
 
     def connect(self, url: str, token: str) -> None:
         self.client.connect(url, auth={"token": token}, transports=["websocket"], wait_timeout=20)

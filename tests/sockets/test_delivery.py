@@ -2,11 +2,12 @@
 
 import random
 import threading
+import time
 
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.sockets.delivery import Subscription
+from app.sockets.delivery import RIGHTS_LAST_S, Subscription
 
 
 class Log:
@@ -22,12 +23,16 @@ class Log:
 
     def after(self, number):
         self.reads += 1
-        return self.events[number:]
+        return self.events[number : number + 7]
 
 
 def follower(log, after=0):
     got = []
-    return Subscription(after, fetch=log.after, send=lambda event: got.append(event["number"])), got
+
+    def send(event):
+        got.append(event["number"])
+
+    return Subscription(after, fetch=log.after, send=send, may_follow=lambda: True), got
 
 
 def test_a_new_subscriber_gets_the_log_from_the_number_it_names():
@@ -36,6 +41,28 @@ def test_a_new_subscriber_gets_the_log_from_the_number_it_names():
     subscription.catch_up()
 
     assert got == [3, 4, 5]
+
+
+def test_a_log_of_many_pages_is_told_to_its_end():
+    subscription, got = follower(Log(50))
+
+    subscription.catch_up()
+
+    assert got == list(range(1, 51))
+
+
+def test_the_right_to_follow_is_asked_for_again_but_not_for_every_event(monkeypatch):
+    now, answers = 100.0, [True, False]
+    monkeypatch.setattr(time, "monotonic", lambda: now)
+    subscription = Subscription(0, fetch=Log().after, send=print, may_follow=lambda: answers.pop(0))
+
+    at_first = [subscription.is_allowed() for _ in range(3)]
+    now += RIGHTS_LAST_S
+    later = [subscription.is_allowed() for _ in range(3)]
+    now += RIGHTS_LAST_S
+    too_late = subscription.is_allowed()
+
+    assert (at_first, later, too_late) == ([True] * 3, [True] * 3, False)
 
 
 def test_events_that_come_in_order_need_no_look_into_the_log():

@@ -1,14 +1,20 @@
 """Live events with everything real: gunicorn workers, a Celery worker, Redis between them, and Socket.IO clients."""
 
+from uuid import UUID
+
 import pytest
 import socketio
 
 from app.libs.enums import Role
 from tests.conftest import PASSWORD
 from tests.sockets.conftest import Api, Follower
+from tests.support.servers import wait_until
 
 # long enough for clients to come and go while it runs
 SEARCH = {"terms": [{"goal": "minimize", "of": "y"}], "budget": 60_000, "seed": 1}
+
+
+NONSENSE = [{}, "x", {"task_id": "1"}, *({"task_id": str(UUID(int=1)), "after": after} for after in (-1, 1e400, 2**70))]
 
 
 def start(api, module_id, **changes):
@@ -90,7 +96,26 @@ def test_after_unsubscribing_nothing_more_comes(api, module_id, follow):
     assert len(leaving.told) == told < len(staying.told)
 
 
-@pytest.mark.parametrize("token", ["", "nonsense"])
+def test_who_may_follow_no_more_is_let_go_while_the_task_goes_on(api, module_id, follow, server, engineer):
+    task = start(api, module_id, budget=1_000_000)
+    leaving, staying = follow(api.token), follow(Api(server, engineer.username).token)
+    leaving.subscribe(task["id"])
+    staying.subscribe(task["id"])
+    wait_until(lambda: len(leaving.told) > 3, "some events")
+
+    api.post("/auth/logout")
+    wait_until(lambda: leaving.let_go_of, "the end of the subscription")
+    told = len(leaving.told)
+    wait_until(lambda: len(staying.told) > told + 3, "more events")
+
+    assert leaving.let_go_of == [task["id"]]
+    assert len(leaving.told) == told
+    assert staying.let_go_of == []
+    Api(server, engineer.username).post(f"/tasks/{task['id']}/cancel")
+    staying.wait_for_end()
+
+
+@pytest.mark.parametrize("token", ["", "nonsense", "\ud800"])
 def test_nobody_connects_without_a_good_token(server, token):
     follower = Follower()
 
@@ -114,7 +139,7 @@ def test_a_session_that_has_ended_can_subscribe_to_nothing_more(api, module_id, 
 def test_a_message_that_makes_no_sense_is_answered_and_not_obeyed(api, follow):
     follower = follow(api.token)
 
-    answers = [follower.client.call("subscribe", message, timeout=20) for message in ({}, "x", {"task_id": "1"})]
+    answers = [follower.client.call("subscribe", message, timeout=20) for message in NONSENSE]
 
     assert {answer["problem"]["code"] for answer in answers} == {"request.invalid"}
 
