@@ -12,6 +12,7 @@ from contextlib import nullcontext
 import structlog
 from flask import current_app, has_app_context
 from flask_celeryext.app import AppContextTask
+from sqlalchemy.exc import InterfaceError, OperationalError
 
 from app.extensions import db
 from app.libs.enums import Queue, TaskState
@@ -19,9 +20,13 @@ from app.libs.error_codes import ErrorCode
 from app.libs.errors import AppError, problem
 from app.tasks.claim import CancelledError, Claim
 from app.utils import sqlite
+from app.utils.object_store import ObjectStoreUnavailable
 from app.viewModels import task_queue
 from app.viewModels.task_queue import LeaseLostError
 from engine.errors import EngineError
+
+OUTAGES = (ObjectStoreUnavailable, OperationalError, InterfaceError)
+"""What says nothing of the task: a part of the server was away, so that it is worth another attempt."""
 
 log = structlog.get_logger(__name__)
 
@@ -65,6 +70,9 @@ def carry_next(queue: Queue, body: Callable[[Claim], None]) -> None:
         except EngineError as error:
             told = problem(code=error.code, title=error.title, status=422, detail=str(error), details=error.details)
             _end(lease, TaskState.FAILED, told)
+        except OUTAGES:
+            db.session.rollback()  # and nothing is ended: the lease runs out, and the sweep queues the task again
+            log.warning("task_interrupted", exc_info=True)
         except Exception:
             _end(lease, TaskState.FAILED, _problem_of(ErrorCode.TASK_CRASHED, ErrorCode.TASK_CRASHED.title, {}))
             log.exception("task_crashed")

@@ -16,6 +16,7 @@ from app.utils.clock import now_ms
 from app.utils.paging import Page, ordering, page_of
 from app.viewModels import task_log
 from app.viewModels.access import seen_by, visible
+from app.viewModels.locks import lock
 
 SORT_FIELDS = {"created_at": Task.created_at, "ended_at": Task.ended_at, "state": Task.state}
 EVENTS_A_PAGE = 1000
@@ -60,17 +61,13 @@ def cancel(task_id: UUID, *, actor: Actor) -> Task:
         AppError: TASK_NOT_FOUND, SCOPE_MISSING, TASK_ENDED.
     """
     task = visible(Task, task_id, to=actor, needs=Scope.TASK_WRITE)
-    by = {"by": actor.username}
-    waiting = (Task.state == TaskState.QUEUED,)
-    cancelled = {"state": TaskState.CANCELLED, "ended_at": now_ms()}
-    running = (Task.state == TaskState.RUNNING,)
-    if not (
-        task_log.append(task_id, [(EventType.STATE, {"state": "cancelled", **by})], *waiting, **cancelled)
-        or task_log.append(task_id, [(EventType.STATE, {"state": "stopping", **by})], *running, state="stopping")
-        or task.state == TaskState.STOPPING
-    ):
-        db.session.rollback()
+    lock(task)  # a worker may be about to claim or to end it, or somebody else to cancel it
+    if TaskState(task.state).has_ended:
         raise AppError(ErrorCode.TASK_ENDED, f"It is {task.state}.", state=task.state)
+    if task.state == TaskState.QUEUED:
+        _become(task, TaskState.CANCELLED, by=actor, ended_at=now_ms())
+    elif task.state == TaskState.RUNNING:
+        _become(task, TaskState.STOPPING, by=actor)
     db.session.commit()
     db.session.refresh(task)
     return task
@@ -84,3 +81,8 @@ def events(task_id: UUID, *, after: int, actor: Actor) -> list[dict[str, Any]]:
     """
     get(task_id, actor=actor)
     return task_log.after(task_id, after, limit=EVENTS_A_PAGE)
+
+
+def _become(task: Task, state: TaskState, *, by: Actor, **changes: Any) -> None:
+    fact = (EventType.STATE, {"state": state.value, "by": by.username})
+    task_log.append(task.id, [fact], state=state, **changes)

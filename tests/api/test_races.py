@@ -6,9 +6,9 @@ import pytest
 from sqlalchemy.exc import IntegrityError
 
 from app.extensions import db
-from app.libs.enums import MemberRole
+from app.libs.enums import MemberRole, Queue
 from app.models import Membership
-from app.viewModels import dataset_versions, models, modules, projects
+from app.viewModels import dataset_versions, models, modules, projects, task_queue, tasks
 
 
 @pytest.fixture
@@ -95,6 +95,18 @@ def test_a_training_and_the_deletion_of_its_module_do_not_both_succeed(client, h
 
     told = (asked.status_code, deleted.status_code, asked.json.get("code"))
     assert told in {(202, 409, None), (404, 204, "module.not_found")}
+
+
+def test_a_task_that_two_cancel_at_once_is_cancelled_for_both(app, client, headers, module, at_once, meet_after):
+    task = client.post(f"/api/v1/modules/{module['id']}/models", json={"kind": "linear"}, headers=headers).json
+    with app.app_context():
+        task_queue.claim(Queue.TRAINING, worker="somewhere", lease_ms=60_000)
+    request = {"method": "POST", "path": f"/api/v1/tasks/{task['id']}/cancel", "headers": headers}
+    meet_after(tasks, "visible")
+
+    answers = at_once(request, request)
+
+    assert [(answer.status_code, answer.json["state"]) for answer in answers] == [(200, "stopping")] * 2
 
 
 def test_what_the_database_refuses_and_nobody_foresaw_is_a_conflict(client, headers, monkeypatch):

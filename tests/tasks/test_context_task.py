@@ -4,6 +4,7 @@ import threading
 
 import pytest
 from flask import current_app, has_app_context
+from sqlalchemy.exc import OperationalError
 
 from app.extensions import celery_ext, db
 from app.libs.enums import EventType, Queue, TaskState
@@ -11,12 +12,18 @@ from app.libs.error_codes import ErrorCode
 from app.libs.errors import AppError
 from app.models import Project, Task
 from app.tasks.context import ContextTask, carry_next
-from app.viewModels import task_log, tasks
+from app.utils.object_store import ObjectStoreUnavailable
+from app.viewModels import task_log, task_queue, tasks
 from engine.errors import ShapeError
 
 
 def carry(body):
     carry_next(Queue.DEFAULT, body)
+
+
+def succeed(claim):
+    with claim.success():
+        pass
 
 
 def now(task):
@@ -117,6 +124,26 @@ def test_an_unexpected_fault_fails_the_task_and_stays_loud(submit):
     assert now(task).state == TaskState.FAILED
     assert now(task).error["code"] == "task.crashed"
     assert "secret inside" not in str(now(task).error)
+
+
+@pytest.mark.parametrize(
+    "outage", [ObjectStoreUnavailable("the store is away"), OperationalError("SELECT 1", {}, Exception("gone away"))]
+)
+def test_a_task_whose_work_met_an_outage_is_begun_again(submit, app, outage):
+    task = submit()
+
+    def interrupted(_claim):
+        raise outage
+
+    carry(interrupted)
+    left = now(task).state
+    db.session.execute(db.update(Task).values(lease_until=0))
+    task_queue.requeue_lost(max_attempts=3)
+    carry(succeed)
+
+    assert left == TaskState.RUNNING
+    assert now(task).state == TaskState.SUCCEEDED
+    assert now(task).attempt == 2
 
 
 def test_work_that_returns_without_an_end_is_a_fault(submit):
