@@ -4,8 +4,9 @@ from collections.abc import Sequence
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, bindparam, event, select
+from sqlalchemy import Column, ColumnElement, bindparam, event, select
 from sqlalchemy.orm import Session, make_transient_to_detached
+from sqlalchemy.orm.attributes import set_committed_value
 
 from app.extensions import db, socketio
 from app.libs.enums import EventType
@@ -28,12 +29,18 @@ def room(task_id: UUID | str) -> str:
 def begin(task: Task, facts: Sequence[Fact]) -> None:
     """Add a new task with the first facts of its log to the caller's transaction."""
     task.last_event = len(facts)
-    db.session.connection().execute(
-        _TASKS.insert(), {name: value for name, value in vars(task).items() if name in _TASKS.c}
-    )
-    make_transient_to_detached(task)  # it is in the database: what was not set here is loaded when it is asked for
+    task.created_at = now_ms()
+    row = {column.name: vars(task).get(column.name, _initial(column)) for column in _TASKS.columns}
+    db.session.connection().execute(_TASKS.insert(), row)
+    for name, value in row.items():
+        set_committed_value(task, name, value)
+    make_transient_to_detached(task)  # it is in the database as it is here, and nothing of it needs to be read back
     db.session.add(task)
     _insert(task.id, facts, last=len(facts))
+
+
+def _initial(column: Column) -> Any:
+    return column.default.arg if column.default is not None and column.default.is_scalar else None
 
 
 def append(task_id: UUID, facts: Sequence[Fact], *conditions: ColumnElement, **changes: Any) -> bool:

@@ -206,3 +206,13 @@ def test_a_wake_up_that_could_not_be_sent_is_kept_and_sent_by_the_sweep(submit, 
     assert during == (1, 0)
     assert sent == messages() == 1
     assert owed() == 0
+
+
+def test_a_submitted_task_needs_no_reading_back(submit):
+    task = submit()
+
+    with db.engine.connect() as connection:
+        stored = connection.execute(select(Task.__table__).where(Task.__table__.c.id == task.id)).mappings().one()
+
+    assert {name: vars(task)[name] for name in stored} == dict(stored)
+    assert not db.session().in_transaction()
