@@ -1,5 +1,6 @@
 """What was measured under the same fixed inputs, and what the answer saves against it."""
 
+import math
 from dataclasses import dataclass
 from typing import Any
 
@@ -80,6 +81,11 @@ def median(values: np.ndarray) -> float | None:
     return float(np.median(finite)) if len(finite) else None
 
 
+def finite(value: float | None) -> float | None:
+    """Return the number, or None if it is not one that JSON can write."""
+    return value if value is not None and math.isfinite(value) else None
+
+
 def _gain(goal: str, before: float | None, after: float | None, target: float | None) -> dict[str, float | None]:
     if before is None or after is None:
         return {"gain": None, "percent": None}
@@ -87,7 +93,8 @@ def _gain(goal: str, before: float | None, after: float | None, target: float | 
         gain = abs(before - target) - abs(after - target)
     else:
         gain = after - before if goal == "maximize" else before - after
-    return {"gain": gain, "percent": 100 * gain / abs(before) if before else None}
+    percent = 100 * gain / abs(before) if before else None
+    return {"gain": finite(gain), "percent": finite(percent)}
 
 
 def _told(values: np.ndarray, rows: np.ndarray, best: int | None) -> dict[str, float | None]:

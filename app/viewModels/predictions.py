@@ -1,6 +1,7 @@
 """What a trained model says to rows that somebody gives."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
+from itertools import islice
 from typing import Any
 from uuid import UUID
 
@@ -58,24 +59,26 @@ def predict(model_id: UUID, *, rows: Sequence[Row], actor: Actor) -> dict[str, l
 
 def _matrix(rows: Sequence[Row], inputs: Sequence[str]) -> np.ndarray:
     """Return the rows as a matrix (n, d) with a column for each input, or refuse what is wrong with them."""
-    faults = [
+    known = dict.fromkeys(inputs)
+    found = (
         {"row": number, "tag": tag, "problem": problem}
         for number, row in enumerate(rows, start=1)
-        for tag, problem in _faults(row, inputs)
-    ]
+        for tag, problem in _faults(row, known)
+    )
+    faults = list(islice(found, MOST_TOLD))
     if faults:
-        first = faults[0]
-        more = f" There are {len(faults) - 1} more faults; details list the first." if len(faults) > 1 else ""
+        first, n_faults = faults[0], len(faults) + sum(1 for _ in found)  # there may be millions
+        more = f" There are {n_faults - 1} more faults; details list the first." if n_faults > 1 else ""
         raise AppError(
             ErrorCode.ROWS_INVALID,
             f"Row {first['row']}, tag {first['tag']!r}: {first['problem']}.{more}",
-            faults=faults[:MOST_TOLD],
-            n_faults=len(faults),
+            faults=faults,
+            n_faults=n_faults,
         )
     return np.array([[row[tag] for tag in inputs] for row in rows], dtype=np.float64).reshape(len(rows), len(inputs))
 
 
-def _faults(row: Row, inputs: Sequence[str]) -> list[tuple[str, str]]:
+def _faults(row: Row, inputs: Collection[str]) -> list[tuple[str, str]]:
     unknown = [(tag, "the model has no such input") for tag in row if tag not in inputs]
     known = [(tag, _fault(row[tag]) if tag in row else "it is missing") for tag in inputs]
     return unknown + [(tag, fault) for tag, fault in known if fault]

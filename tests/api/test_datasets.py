@@ -355,6 +355,13 @@ def test_labels_number_the_values_of_any_tag(version, tag, labels):
     np.testing.assert_array_equal(dataset_rows.labels(version, tag), labels)
 
 
+def test_labels_are_the_same_however_many_rows_are_read_at_a_time(version, monkeypatch):
+    at_once = dataset_rows.labels(version, "mode")
+    monkeypatch.setattr(dataset_rows, "ROWS_A_TIME", 3)
+
+    np.testing.assert_array_equal(dataset_rows.labels(version, "mode"), at_once)
+
+
 def test_the_newest_version_is_the_one_with_the_highest_number(context, make, engineer):
     dataset_id = make()
     make(LATER)

@@ -159,6 +159,9 @@ def test_a_problem_that_does_not_fit_the_model_is_refused_at_once_with_its_field
         ({"bounds": {"a": [1]}}, "bounds"),
         ({"bounds": {"a": [1, "NaN"]}}, "bounds"),
         ({"fixed": {"b": "much"}}, "fixed"),
+        ({"fixed": {"b": 1e31}}, "fixed"),
+        ({"bounds": {"a": [-1e308, 1e308]}}, "bounds"),
+        ({"limits": [{"of": "y", "upper": 1e300}]}, "limits"),
         ({"solver": "luck"}, "solver"),
         ({"budget": 0}, "budget"),
         ({"budget": 10**7}, "budget"),
@@ -410,6 +413,27 @@ def test_an_altered_model_file_fails_the_task_and_is_never_used(app, ask, get, w
 
     assert get(f"/tasks/{asked['id']}").json["error"]["code"] == "model.damaged"
     assert get(f"/optimizations/{asked['subject_id']}").json["result"] is None
+
+
+@pytest.mark.parametrize(
+    "term",
+    [
+        {"of": "y", "weight": 1e30, "scale": 1e-300},
+        {"of": "exp(71 * a)", "scale": 1.0},
+        {"of": "exp(1000 * (a + 1))", "scale": 1.0},
+        {"of": "1 / (a - a)"},
+    ],
+)
+def test_numbers_beyond_all_measure_end_in_an_answer_or_in_words(ask, get, work, term):
+    asked = ask(terms=[{"goal": "maximize", **term}, {"goal": "minimize", "of": "y"}])
+
+    work()
+
+    if asked.status_code == 202:
+        task = get(f"/tasks/{asked.json['id']}").json
+        assert task["state"] == "succeeded" or not task["error"]["code"].startswith("task."), task["error"]
+    else:
+        assert asked.status_code == 422
 
 
 # Its life

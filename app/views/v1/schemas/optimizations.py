@@ -4,6 +4,7 @@ from marshmallow import Schema, ValidationError, fields, validate, validates_sch
 
 from app.libs.enums import OptimizationState
 from app.viewModels.optimizations import LARGEST_BUDGET, LARGEST_SEED, SOLVERS
+from app.viewModels.predictions import LARGEST
 from app.views.v1.schemas.common import Input, Moment, name_field, page_out, page_query
 
 MOST_TERMS = 50
@@ -15,22 +16,23 @@ def expression_field(**kwargs) -> fields.String:
     return fields.String(required=True, validate=validate.Length(1, 4000), metadata=about, **kwargs)
 
 
-def positive() -> validate.Range:
-    """Return the check of a number above zero."""
-    return validate.Range(min=0, min_inclusive=False)
+def number_field(*, is_positive: bool = False, **kwargs) -> fields.Float:
+    """Return a field for a number that could be a measurement, or above zero for a weight or a scale."""
+    lower = 0 if is_positive else -LARGEST
+    return fields.Float(validate=validate.Range(lower, LARGEST, min_inclusive=not is_positive), **kwargs)
 
 
 class TermIn(Input):
     goal = fields.String(required=True, validate=validate.OneOf(["minimize", "maximize", "target"]))
     of = expression_field()
-    weight = fields.Float(load_default=1.0, validate=positive())
-    scale = fields.Float(
+    weight = number_field(is_positive=True, load_default=1.0)
+    scale = number_field(
+        is_positive=True,
         load_default=None,
         allow_none=True,
-        validate=positive(),
         metadata={"description": "What counts as one unit of this term. Default: its standard deviation in the data."},
     )
-    value = fields.Float(
+    value = number_field(
         load_default=None, allow_none=True, metadata={"description": "What to hit, with the goal 'target' only."}
     )
 
@@ -42,8 +44,8 @@ class TermIn(Input):
 
 class LimitIn(Input):
     of = expression_field()
-    lower = fields.Float(load_default=None, allow_none=True, metadata={"description": "It must be >= this."})
-    upper = fields.Float(load_default=None, allow_none=True, metadata={"description": "It must be <= this."})
+    lower = number_field(load_default=None, allow_none=True, metadata={"description": "It must be >= this."})
+    upper = number_field(load_default=None, allow_none=True, metadata={"description": "It must be <= this."})
 
     @validates_schema
     def has_a_bound(self, limit: dict, **_kwargs) -> None:
@@ -60,13 +62,13 @@ class OptimizationIn(Input):
     limits = fields.List(fields.Nested(LimitIn), load_default=[], validate=validate.Length(0, MOST_TERMS))
     bounds = fields.Dict(
         keys=fields.String(),
-        values=fields.List(fields.Float(), validate=validate.Length(equal=2)),
+        values=fields.List(number_field(), validate=validate.Length(equal=2)),
         load_default={},
         metadata={"description": "Input tag -> [lower, upper]. Default: the range of the data."},
     )
     fixed = fields.Dict(
         keys=fields.String(),
-        values=fields.Float(),
+        values=number_field(),
         load_default={},
         metadata={"description": "Input tag -> value. Every disturbance must be given; other inputs are free."},
     )
