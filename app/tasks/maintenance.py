@@ -5,15 +5,36 @@ from datetime import timedelta
 from celery import shared_task
 from flask import current_app
 
-from app.extensions import object_store
+from app.extensions import celery_ext, db, object_store
+from app.libs.enums import Queue
+from app.settings import Settings
+from app.utils import sqlite
 from app.viewModels import dataset_objects, model_objects, task_queue
+
+MOST_WAKE_UPS = 10
+"""Of one queue in one sweep: while all workers are busy, messages pile up that nobody takes."""
 
 
 @shared_task(name="maintenance.sweep")
 def sweep() -> None:
-    """Queue again what lost its worker, and send the wake-ups that are still owed."""
-    task_queue.requeue_lost(max_attempts=current_app.config["SETTINGS"].task_max_attempts)
+    """Queue again what lost its worker, send the wake-ups that are still owed, and those that Redis may have lost."""
+    settings: Settings = current_app.config["SETTINGS"]
+    task_queue.requeue_lost(max_attempts=settings.task_max_attempts)
     task_queue.send_owed_wake_ups()
+    _wake_for_what_waits(expires_s=settings.task_sweep_seconds)
+
+
+def _wake_for_what_waits(*, expires_s: int) -> None:
+    """Wake workers once more for tasks that wait: the first message may have gone with the Redis that held it.
+
+    A message too many finds nothing to do. They expire before the next sweep sends others.
+    """
+    with sqlite.reading():
+        depths = {queue: task_queue.depth(queue) for queue in Queue}
+        db.session.commit()
+    for queue, (n_waiting, _at_work) in depths.items():
+        for _ in range(min(n_waiting, MOST_WAKE_UPS)):
+            celery_ext.celery.send_task(f"{queue}.run", queue=queue.value, retry=False, expires=expires_s)
 
 
 @shared_task(name="maintenance.sweep_objects")
