@@ -216,6 +216,18 @@ def test_guessing_passwords_is_slowed_down_for_one_name_only(app, client, engine
     assert other.status_code == 200
 
 
+def test_guessing_the_present_password_with_a_stolen_token_is_slowed_down(app, client, headers, stranger):
+    with_settings(app, login_rate="3 per minute")
+    limiter.reset()
+    guess = {"password": "a wrong guess", "new_password": "quite long enough"}
+
+    guesses = [client.put("/api/v1/me/password", json=guess, headers=headers).status_code for _ in range(4)]
+    other = client.put("/api/v1/me/password", json=guess, headers=stranger)
+
+    assert guesses == [403, 403, 403, 429]
+    assert other.status_code == 403
+
+
 def test_a_session_is_kept_in_the_database_without_its_tokens(app, client, engineer):
     tokens = login(client).json
 

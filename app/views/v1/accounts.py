@@ -6,7 +6,7 @@ from app.libs.scope import Scope
 from app.viewModels import accounts, tokens, users
 from app.views.auth import open_to_all, requires
 from app.views.bodies import Blueprint
-from app.views.throttle import throttled
+from app.views.throttle import throttled, throttled_for_user
 from app.views.v1.schemas.accounts import CredentialsIn, PasswordChangeIn, RefreshIn, TokensOut, UserOut
 
 bp = Blueprint("accounts", __name__, description="Signing in and out, and one's own account.")
@@ -62,6 +62,7 @@ def get_me():
 
 @bp.put("/me/password")
 @requires(Scope.ACCOUNT_SELF)
+@throttled_for_user
 @bp.arguments(PasswordChangeIn)
 @bp.response(204)
 def change_password(payload):
