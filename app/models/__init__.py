@@ -37,18 +37,18 @@ def init_app(app: Flask) -> None:
     settings: Settings = app.config["SETTINGS"]
     settings.instance_dir.mkdir(parents=True, exist_ok=True)
     app.config["SQLALCHEMY_DATABASE_URI"] = settings.database
-    app.config["SQLALCHEMY_ENGINE_OPTIONS"] = engine_options(settings.database)
+    app.config["SQLALCHEMY_ENGINE_OPTIONS"] = engine_options(settings)
     db.init_app(app)
     migrate.init_app(app, db, directory=str(Path(app.root_path).parent / "migrations"))
     with app.app_context():
         sqlite.prepare(db.engine)
 
 
-def engine_options(url: str) -> dict:
+def engine_options(settings: Settings) -> dict:
     """Return what SQLAlchemy's engine needs beside its URL, for this kind of database."""
-    if url.startswith("sqlite"):
-        return {}
-    options: dict = {"pool_pre_ping": True}  # the server may have been restarted since a connection was made
-    if url.startswith("mysql"):
+    options: dict = {"pool_size": 5, "max_overflow": settings.web_threads}  # every thread may ask at once
+    if not settings.database.startswith("sqlite"):
+        options["pool_pre_ping"] = True  # the server may have been restarted since a connection was made
+    if settings.database.startswith("mysql"):
         options["isolation_level"] = "READ COMMITTED"  # its default locks gaps, so that two inserts can deadlock
     return options

@@ -75,7 +75,12 @@ def login(*, username: str, password: str) -> Tokens:
     with sqlite.reading():  # hashing takes long: the write lock must not be held meanwhile
         user = db.session.scalar(select(User).where(User.username == users.normalized(username)))
         db.session.commit()
-    if not is_password(password, user and user.password_hash) or not user.is_active:
+    proved = user and user.password_hash
+    if not is_password(password, proved):
+        raise AppError(ErrorCode.LOGIN_FAILED)
+    db.session.refresh(user, with_for_update=True)  # a lot can have happened while the hash was computed
+    if user.password_hash != proved or not user.is_active:
+        db.session.rollback()
         raise AppError(ErrorCode.LOGIN_FAILED)
     session = LoginSession(id=new_id(), user_id=user.id, refresh_id=new_id(), expires_at=_session_end())
     db.session.add(session)

@@ -6,6 +6,7 @@ import pytest
 
 from app.extensions import db, limiter, redis_client
 from app.models import LoginSession, User
+from app.viewModels import accounts
 from tests.conftest import PASSWORD
 
 CREDENTIALS = {"username": "erika", "password": PASSWORD}
@@ -237,3 +238,20 @@ def test_a_session_is_kept_in_the_database_without_its_tokens(app, client, engin
 
     assert session.user_id == engineer.id
     assert not any(token in value for token in tokens.values() for value in row.values() if isinstance(token, str))
+
+
+@pytest.mark.parametrize("change", [{"is_active": False}, {"password_hash": "another"}])
+def test_who_is_shut_out_while_the_password_is_checked_does_not_get_in(app, client, engineer, monkeypatch, change):
+    def check_slowly(*args):
+        with db.engine.begin() as connection:
+            connection.execute(db.update(User).where(User.id == engineer.id).values(**change))
+        return is_password(*args)
+
+    is_password = accounts.is_password
+    monkeypatch.setattr(accounts, "is_password", check_slowly)
+
+    answer = login(client)
+
+    assert answer.json["code"] == "auth.login_failed"
+    with app.app_context():
+        assert db.session.query(LoginSession).count() == 0

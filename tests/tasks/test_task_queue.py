@@ -10,7 +10,7 @@ from app.extensions import celery_ext, db, redis_client
 from app.libs.enums import EventType, Queue, TaskKind, TaskState
 from app.libs.ids import new_id
 from app.models import OutboxMessage, Task, TaskEvent
-from app.viewModels import task_log, task_queue, tasks
+from app.viewModels import projects, task_log, task_queue, tasks
 from app.viewModels.task_queue import LeaseLostError
 
 LEASE_MS = 30_000
@@ -216,3 +216,12 @@ def test_a_submitted_task_needs_no_reading_back(submit):
 
     assert {name: vars(task)[name] for name in stored} == dict(stored)
     assert not db.session().in_transaction()
+
+
+def test_work_of_an_archived_project_can_still_be_stopped(submit, project, engineer):
+    task = submit()
+    projects.change(project.id, is_archived=True, actor=engineer)
+
+    cancelled = tasks.cancel(task.id, actor=engineer)
+
+    assert cancelled.state == TaskState.CANCELLED
