@@ -36,7 +36,7 @@ def begin(task: Task, facts: Sequence[Fact]) -> None:
         set_committed_value(task, name, value)
     make_transient_to_detached(task)  # it is in the database as it is here, and nothing of it needs to be read back
     db.session.add(task)
-    _insert(task.id, facts, last=len(facts))
+    add(task.id, facts, last=len(facts))
 
 
 def _initial(column: Column) -> Any:
@@ -55,7 +55,7 @@ def append(task_id: UUID, facts: Sequence[Fact], *conditions: ColumnElement, **c
     if not changed.rowcount:
         return False
     last = connection.execute(_LAST_EVENT, {"task_id": task_id}).scalar_one()
-    _insert(task_id, facts, last=last)
+    add(task_id, facts, last=last)
     return True
 
 
@@ -81,7 +81,8 @@ def as_told(row: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def _insert(task_id: UUID, facts: Sequence[Fact], *, last: int) -> None:
+def add(task_id: UUID, facts: Sequence[Fact], *, last: int) -> None:
+    """Add facts of which the last has this number, for a caller who has just set the task's ``last_event`` to it."""
     at = now_ms()
     rows = [
         {"task_id": task_id, "number": last - len(facts) + k, "type": kind, "at": at, "data": data}

@@ -32,11 +32,36 @@ log = structlog.get_logger(__name__)
 
 _TASKS = Task.__table__.c
 _NEXT = (
-    select(_TASKS.id, _TASKS.kind, _TASKS.payload, _TASKS.fence, _TASKS.attempt, _TASKS.project_id, _TASKS.created_by)
+    select(
+        _TASKS.id,
+        _TASKS.kind,
+        _TASKS.payload,
+        _TASKS.fence,
+        _TASKS.attempt,
+        _TASKS.last_event,
+        _TASKS.project_id,
+        _TASKS.created_by,
+    )
     .where(_TASKS.queue == bindparam("queue"), _TASKS.state == TaskState.QUEUED)
     .order_by(_TASKS.priority.desc(), _TASKS.id)
     .limit(1)
     # no row lock: MariaDB would lock every row that it sorts, and hide them all from the next worker
+)
+
+
+_CLAIM = (
+    Task.__table__.update()
+    .where(_TASKS.id == bindparam("task_id"), _TASKS.state == TaskState.QUEUED)
+    .where(_TASKS.fence == bindparam("seen_fence"), _TASKS.last_event == bindparam("seen_event"))
+    .values(
+        state=TaskState.RUNNING,
+        fence=_TASKS.fence + 1,
+        attempt=_TASKS.attempt + 1,
+        last_event=_TASKS.last_event + 1,
+        worker=bindparam("by"),
+        lease_until=bindparam("until"),
+        started_at=bindparam("now"),
+    )
 )
 
 
@@ -99,18 +124,12 @@ def claim(queue: Queue, *, worker: str, lease_ms: int) -> Lease | None:
             db.session.rollback()
             return None
         now = now_ms()
-        claimed = task_log.append(
-            task.id,
-            [_state(TaskState.RUNNING, attempt=task.attempt + 1, worker=worker)],
-            _TASKS.state == TaskState.QUEUED,
-            _TASKS.fence == task.fence,
-            state=TaskState.RUNNING,
-            fence=task.fence + 1,
-            attempt=task.attempt + 1,
-            worker=worker,
-            lease_until=now + lease_ms,
-            started_at=now,
-        )
+        seen = {"task_id": task.id, "seen_fence": task.fence, "seen_event": task.last_event}
+        given = {"by": worker, "now": now, "until": now + lease_ms}
+        claimed = db.session.connection().execute(_CLAIM, seen | given).rowcount
+        if claimed:
+            fact = _state(TaskState.RUNNING, attempt=task.attempt + 1, worker=worker)
+            task_log.add(task.id, [fact], last=task.last_event + 1)
         db.session.commit()
         if claimed:
             return Lease(
