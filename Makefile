@@ -7,7 +7,7 @@ PORT ?=
 SERVICE_TESTS := $(wildcard tests/services tests/api tests/tasks tests/sockets tests/migrations)
 unexport PYTHONPATH
 .DEFAULT_GOAL := help
-.PHONY: help demo run test check test-services bench lock
+.PHONY: help demo run test check test-services bench bench-full lock
 
 help: ## list these targets
 	@echo "Setpoint: usage: make <target>"
@@ -36,8 +36,11 @@ test-services: .venv/.dev ## run the API tests on MariaDB, PostgreSQL, Redis and
 	  $(VENV) -m pytest --quiet --backend $$backend tests/services tests/api tests/tasks tests/sockets tests/migrations || exit 1; \
 	done
 
-bench: .venv/.dev ## measure, and write docs/benchmarks.md
+bench: .venv/.bench ## measure in the short form, and write docs/benchmarks.md
 	@$(VENV) -m benchmarks
+
+bench-full: .venv/.bench ## measure everything, cell by cell; goes on where it was stopped
+	@$(VENV) -m benchmarks --full
 
 lock: .venv/.dev ## resolve Pipfile anew into Pipfile.lock and dependency/
 	@echo "Resolving Pipfile ..."
@@ -57,8 +60,9 @@ lock: .venv/.dev ## resolve Pipfile anew into Pipfile.lock and dependency/
 .venv/.run: .venv/.made dependency/requirements.txt
 .venv/.demo: .venv/.made dependency/requirements-demo.txt
 .venv/.dev: .venv/.made dependency/requirements-dev.txt
+.venv/.bench: .venv/.made dependency/requirements-bench.txt
 
-.venv/.run .venv/.demo .venv/.dev:
+.venv/.run .venv/.demo .venv/.dev .venv/.bench:
 	@echo "Installing what $(word 2,$^) names ..."
 	@$(VENV) -m pip install -qq --disable-pip-version-check --no-deps --require-hashes -r $(word 2,$^)
 	@touch $@

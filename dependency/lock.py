@@ -15,6 +15,7 @@ EXPORTS = {
     "requirements.txt": "packages",
     "requirements-demo.txt": "packages demo",
     "requirements-dev.txt": "packages demo dev-packages",
+    "requirements-bench.txt": "packages demo dev-packages bench",
 }
 
 
@@ -39,7 +40,7 @@ def strip_sources() -> None:
 
 
 def main() -> None:
-    pipenv("lock", "--quiet", "--categories", EXPORTS["requirements-dev.txt"])
+    pipenv("lock", "--quiet", "--categories", EXPORTS["requirements-bench.txt"])
     strip_sources()
     for name, categories in EXPORTS.items():
         lines = pipenv("requirements", "--hash", "--exclude-index", "--categories", categories)
