@@ -1,14 +1,34 @@
-"""``make bench``: measure everything and write docs/benchmarks.md."""
+"""``make bench`` and ``make bench-full``: measure, and write docs/benchmarks.md.
 
-from benchmarks import read_task, report, search_speed, submit_latency
+``python -m benchmarks [--full] [name ...]`` measures only the benchmarks named; the others keep the figures they have.
+"""
+
+import argparse
+
+from benchmarks import cells, report, service
+
+CELLWISE = ()
+"""The benchmarks of the engine, in the order of the page."""
 
 
 def main() -> None:
-    rows = []
-    for benchmark in (search_speed, read_task, submit_latency):
-        print(f"{benchmark.__name__.partition('.')[2]} ...", flush=True)
-        rows += benchmark.measure()
-    print(report.write(rows))
+    """Measure what was asked for, then write the page from everything that has been measured."""
+    names = ["service", *map(cells.name_of, CELLWISE)]
+    parser = argparse.ArgumentParser(prog="python -m benchmarks", description="Measure, and write docs/benchmarks.md.")
+    parser.add_argument("--full", action="store_true", help="every cell; goes on where it was stopped, may take hours")
+    parser.add_argument("names", nargs="*", metavar="name", help=f"what to measure; all by default: {', '.join(names)}")
+    asked = parser.parse_args()
+    if unknown := set(asked.names) - set(names):
+        parser.error(f"there is no benchmark {', '.join(sorted(unknown))}; there are {', '.join(names)}")
+
+    for benchmark in (service, *CELLWISE):
+        if asked.names and cells.name_of(benchmark) not in asked.names:
+            continue
+        try:
+            cells.run(benchmark, is_full=asked.full)
+        except cells.MissingDataError as missing:
+            print(f"{cells.name_of(benchmark)}: not measured. {missing}.")
+    report.write([cells.section(benchmark) for benchmark in (service, *CELLWISE)])
 
 
 if __name__ == "__main__":

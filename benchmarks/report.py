@@ -1,10 +1,9 @@
-"""The table in docs/benchmarks.md."""
+"""The page docs/benchmarks.md."""
 
 import os
 import platform
-import statistics
+from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from pathlib import Path
 
 PAGE = Path(__file__).parent.parent / "docs" / "benchmarks.md"
@@ -19,24 +18,16 @@ class Row:
     wanted: str
     figures: str
 
-    def line(self) -> str:
-        low, middle, high = min(self.ratios), statistics.median(self.ratios), max(self.ratios)
-        return f"| {self.what} | **{middle:.2f}** ({low:.2f} to {high:.2f}) | {self.wanted or '-'} | {self.figures} |"
 
-
-def write(rows: list[Row]) -> str:
-    """Write the page and return it."""
-    machine = platform.machine()
+def write(sections: Sequence[str]) -> None:
+    """Write the page."""
     page = f"""# Benchmarks
 
-`make bench` measures this and writes this page. Every ratio compares two things in one run on one machine, in turns;
-the table gives the median of the rounds and their range. Absolute figures depend on the machine and its other work.
+`make bench` measures the short form in under 20 minutes, `make bench-full` every cell: it may take hours, and goes on
+where it was stopped. Both write this page. Every ratio compares two things in one run on one machine, in turns.
+Absolute figures depend on the machine and its other work. `SETPOINT_DATA` names the folder with the plant tables.
 
-Measured on {datetime.now(UTC):%Y-%m-%d} with Python {platform.python_version()} on {os.cpu_count()} cores ({machine}).
+Python {platform.python_version()} on {os.cpu_count()} cores ({platform.machine()}).
 
-| what | ratio | wanted | behind the median |
-| --- | --- | --- | --- |
-{chr(10).join(row.line() for row in rows)}
-"""
-    PAGE.write_text(page, encoding="utf-8")
-    return page
+{chr(10).join(sections)}"""
+    PAGE.write_text(page.rstrip() + "\n", encoding="utf-8")
