@@ -6,7 +6,7 @@ from sqlalchemy import event
 from sqlalchemy.orm import Session
 
 from app.libs.enums import TaskKind
-from app.tasks import default
+from app.tasks import queues
 from wsgi import celery  # noqa: F401 (the worker's application)
 
 committed: list[int] = []
@@ -25,4 +25,4 @@ def tell_claim(claim) -> None:
         result["claimed_ns"] = claimed_ns
 
 
-default.WORK[TaskKind.IMPORT] = tell_claim
+queues.WORK[TaskKind.IMPORT] = tell_claim

@@ -33,11 +33,20 @@ class TaskKind(StrEnum):
     IMPORT = "dataset.import"
     TRAIN = "model.train"
     OPTIMIZE = "optimization.run"
+    ANALYZE = "analysis.run"
 
     @property
     def queue(self) -> Queue:
         """The queue in which tasks of this kind wait."""
-        return {TaskKind.TRAIN: Queue.TRAINING, TaskKind.OPTIMIZE: Queue.OPTIMIZATION}.get(self, Queue.DEFAULT)
+        return _QUEUES[self]
+
+
+_QUEUES = {
+    TaskKind.IMPORT: Queue.DEFAULT,
+    TaskKind.TRAIN: Queue.TRAINING,
+    TaskKind.OPTIMIZE: Queue.OPTIMIZATION,
+    TaskKind.ANALYZE: Queue.TRAINING,
+}
 
 
 class TaskState(StrEnum):
@@ -66,13 +75,21 @@ class EventType(StrEnum):
     RESULT = "result"
 
 
-class OptimizationState(StrEnum):
-    """What has become of an optimization, told by its task and, after that is gone, by its result."""
+class ResultState(StrEnum):
+    """What has become of an optimization or an analysis, told by its task and, after that is gone, by its result."""
 
     RUNNING = "running"
     DONE = "done"
     FAILED = "failed"
     CANCELLED = "cancelled"
+
+
+class AnalysisKind(StrEnum):
+    """What an analysis of a model asks."""
+
+    IMPORTANCE = "importance"
+    DEPENDENCE = "dependence"
+    CONTRIBUTIONS = "contributions"
 
 
 class ModelState(StrEnum):

@@ -87,6 +87,10 @@ class ErrorCode(Enum):
     OPTIMIZATION_NOT_FOUND = ("optimization.not_found", 404, "There is no such optimization.")
     OPTIMIZATION_RUNNING = ("optimization.running", 409, "This optimization is still at work.")
 
+    # analyses
+    ANALYSIS_NOT_FOUND = ("analysis.not_found", 404, "There is no such analysis.")
+    ANALYSIS_RUNNING = ("analysis.running", 409, "This analysis is still at work.")
+
     # tasks
     TASK_NOT_FOUND = ("task.not_found", 404, "There is no such task.")
     TASK_ENDED = ("task.ended", 409, "This task has ended already.")

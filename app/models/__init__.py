@@ -5,9 +5,10 @@ from pathlib import Path
 from flask import Flask
 
 from app.extensions import db, migrate
+from app.models.analysis import Analysis
 from app.models.dataset import Dataset, DatasetVersion
 from app.models.model import Model
-from app.models.optimization import Optimization
+from app.models.optimization import Optimization, OptimizationModel
 from app.models.process import Module, Process
 from app.models.project import Membership, Project
 from app.models.task import OutboxMessage, Task, TaskEvent
@@ -16,6 +17,7 @@ from app.settings import Settings
 from app.utils import sqlite
 
 __all__ = [
+    "Analysis",
     "Dataset",
     "DatasetVersion",
     "LoginSession",
@@ -23,6 +25,7 @@ __all__ = [
     "Model",
     "Module",
     "Optimization",
+    "OptimizationModel",
     "OutboxMessage",
     "Process",
     "Project",

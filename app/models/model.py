@@ -30,6 +30,7 @@ class Model(InProject, Created, db.Model):
     # what was asked for
     kind: Mapped[Word]
     params: Mapped[Json]
+    options: Mapped[Json] = mapped_column(default=dict)  # what is done about missing values, ...
     validation: Mapped[Json]
     seed: Mapped[int] = mapped_column(BigInteger)
     dataset_version_id: Mapped[UUID] = mapped_column(ForeignKey("dataset_versions.id"), index=True)

@@ -2,59 +2,46 @@
 
 from uuid import UUID
 
-from sqlalchemy import JSON, BigInteger, ColumnElement, ForeignKey, case, select
-from sqlalchemy.ext.hybrid import hybrid_property
+from sqlalchemy import BigInteger, ForeignKey
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from app.extensions import db
-from app.libs.enums import OptimizationState, TaskState
 from app.libs.error_codes import ErrorCode
 from app.models.columns import Created, Id, InProject, Json, Name, Word
 from app.models.model import Model
-from app.models.task import Task
+from app.models.outcome import Outcome
+from app.models.process import Process
 
 
-class Optimization(InProject, Created, db.Model):
-    """A search for the best inputs of a model. ``result`` is there once it has ended well."""
+class Optimization(InProject, Created, Outcome, db.Model):
+    """A search for the best inputs of a model, or of a process. ``result`` is there once it has ended well."""
 
     __tablename__ = "optimizations"
     not_found = ErrorCode.OPTIMIZATION_NOT_FOUND
 
     id: Mapped[Id]
     name: Mapped[Name]
-    model_id: Mapped[UUID] = mapped_column(ForeignKey("models.id"), index=True)
+    model_id: Mapped[UUID | None] = mapped_column(ForeignKey("models.id"), index=True)  # of a model
+    process_id: Mapped[UUID | None] = mapped_column(ForeignKey("processes.id"), index=True)  # or of a process,
+    mode: Mapped[Word | None]  # with the way in which its layers are solved
     problem: Mapped[Json]  # complete: bounds, scales and fixed inputs filled in
+    options: Mapped[Json] = mapped_column(default=dict)  # trust, certificate, operating point to compare with, ...
     solver: Mapped[Word]
     budget: Mapped[int]
     seed: Mapped[int] = mapped_column(BigInteger)
-    task_id: Mapped[UUID | None] = mapped_column(ForeignKey("tasks.id", ondelete="SET NULL"), index=True)
-    result: Mapped[dict | None] = mapped_column(JSON(none_as_null=True))
+
+    model: Mapped[Model | None] = relationship()
+    process: Mapped[Process | None] = relationship()
+    modules: Mapped[list["OptimizationModel"]] = relationship(cascade="all, delete-orphan", passive_deletes=True)
+
+
+class OptimizationModel(db.Model):
+    """The model that stands for a module in the optimization of a process."""
+
+    __tablename__ = "optimization_models"
+
+    optimization_id: Mapped[UUID] = mapped_column(ForeignKey("optimizations.id", ondelete="CASCADE"), primary_key=True)
+    module_name: Mapped[Name] = mapped_column(primary_key=True)
+    model_id: Mapped[UUID] = mapped_column(ForeignKey("models.id"), index=True)
 
     model: Mapped[Model] = relationship()
-    task: Mapped[Task | None] = relationship()
-
-    @hybrid_property
-    def state(self) -> OptimizationState:
-        """What has become of it: done once there is a result, otherwise as its task stands or has ended."""
-        if self.result is not None:
-            return OptimizationState.DONE
-        task_state = self.task.state if self.task else TaskState.FAILED  # ended tasks are cleaned away some day
-        return _ENDED.get(task_state, OptimizationState.RUNNING)
-
-    @state.inplace.expression
-    @classmethod
-    def _state_in_sql(cls) -> ColumnElement[str]:
-        task_state = select(Task.state).where(Task.id == cls.task_id).scalar_subquery()
-        return case(
-            (cls.result.is_not(None), OptimizationState.DONE),
-            (cls.task_id.is_(None), OptimizationState.FAILED),
-            *((task_state == ended, state) for ended, state in _ENDED.items()),
-            else_=OptimizationState.RUNNING,
-        )
-
-
-_ENDED = {
-    TaskState.FAILED: OptimizationState.FAILED,
-    TaskState.CANCELLED: OptimizationState.CANCELLED,
-    TaskState.SUCCEEDED: OptimizationState.FAILED,  # cannot be: success and result are one transaction
-}

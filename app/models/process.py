@@ -41,6 +41,7 @@ class Module(InProject, Created, db.Model):
     name: Mapped[Name]
     inputs: Mapped[JsonList]
     outputs: Mapped[JsonList]
+    horizon: Mapped[int] = mapped_column(default=0)  # rows that the outputs lie ahead of the inputs
     last_model_number: Mapped[int] = mapped_column(default=0)  # the number of a deleted model is not given again
     production_model_id: Mapped[UUID | None] = mapped_column(
         ForeignKey("models.id", use_alter=True, ondelete="SET NULL")

@@ -10,7 +10,7 @@ from kombu import Queue as KombuQueue
 from app.extensions import celery_ext
 from app.libs.enums import Queue
 from app.settings import Settings
-from app.tasks import default, imports, maintenance, optimization, training  # noqa: F401 (their tasks register themselves)
+from app.tasks import maintenance, queues  # noqa: F401 (their tasks register themselves)
 from app.tasks.context import ContextTask
 
 

@@ -2,17 +2,13 @@
 
 from uuid import UUID
 
-from celery import shared_task
-
-from app.libs.enums import Queue
 from app.tasks.claim import Claim
 from app.viewModels import optimizations
 from engine.optimize import Step, minimize
 from engine.problem import Problem
 
 
-@shared_task(name="optimization.run", claims=Queue.OPTIMIZATION)
-def run_optimization(claim: Claim) -> None:
+def optimize(claim: Claim) -> None:
     """Search for the best inputs on the whole budget, then hold the answer against what was measured."""
     search = optimizations.load(UUID(claim.payload["optimization_id"]))
     asked = search.optimization

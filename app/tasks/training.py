@@ -7,10 +7,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from uuid import UUID
 
-from celery import shared_task
-
 from app.extensions import object_store
-from app.libs.enums import EventType, Queue
+from app.libs.enums import EventType
 from app.tasks.claim import Claim
 from app.utils.object_store import ObjectInfo
 from app.viewModels import model_objects, training
@@ -18,8 +16,7 @@ from engine.surrogates import Surrogate, fit, save
 from engine.validation import cross_validate
 
 
-@shared_task(name="training.run", claims=Queue.TRAINING)
-def run_training(claim: Claim) -> None:
+def train_model(claim: Claim) -> None:
     """Train the next queued model: validate it on rows held out, then learn from all rows and store the result."""
     started = time.perf_counter()
     order, rows = training.load(UUID(claim.payload["model_id"]))

@@ -11,7 +11,7 @@ from sqlalchemy.orm import joinedload
 
 from app.extensions import db
 from app.libs.actor import Actor
-from app.libs.enums import OptimizationState, TaskKind
+from app.libs.enums import ResultState, TaskKind
 from app.libs.error_codes import ErrorCode
 from app.libs.errors import AppError
 from app.libs.ids import new_id
@@ -115,7 +115,7 @@ def page(
     sort: str = "-created_at",
     project_id: UUID | None = None,
     model_id: UUID | None = None,
-    state: OptimizationState | None = None,
+    state: ResultState | None = None,
 ) -> Page:
     """Return one page of the optimizations that the actor may see, newest first unless sorted otherwise."""
     named = {"project_id": project_id, "model_id": model_id}
@@ -155,7 +155,7 @@ def delete(optimization_id: UUID, *, actor: Actor) -> None:
         AppError: OPTIMIZATION_NOT_FOUND, SCOPE_MISSING, PROJECT_ARCHIVED, OPTIMIZATION_RUNNING.
     """
     optimization = visible(Optimization, optimization_id, to=actor, needs=Scope.OPTIMIZATION_WRITE)
-    if optimization.state is OptimizationState.RUNNING:
+    if optimization.state is ResultState.RUNNING:
         raise AppError(ErrorCode.OPTIMIZATION_RUNNING, "Cancel its task first.", task_id=str(optimization.task_id))
     db.session.delete(optimization)
     db.session.commit()

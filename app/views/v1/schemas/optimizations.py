@@ -2,7 +2,7 @@
 
 from marshmallow import Schema, ValidationError, fields, validate, validates_schema
 
-from app.libs.enums import OptimizationState
+from app.libs.enums import ResultState
 from app.viewModels.optimizations import LARGEST_BUDGET, LARGEST_SEED, SOLVERS
 from app.viewModels.predictions import LARGEST
 from app.views.v1.schemas.common import Input, Moment, name_field, page_out, page_query
@@ -98,7 +98,7 @@ class OptimizationOut(Schema):
     solver = fields.String(required=True)
     budget = fields.Integer(required=True)
     seed = fields.Integer(required=True)
-    state = fields.String(required=True, validate=validate.OneOf(list(OptimizationState)))
+    state = fields.String(required=True, validate=validate.OneOf(list(ResultState)))
 
 
 class OptimizationDetailOut(OptimizationOut):
@@ -108,7 +108,7 @@ class OptimizationDetailOut(OptimizationOut):
 class OptimizationQuery(page_query("created_at", "name", sort="-created_at")):
     project_id = fields.UUID(load_default=None)
     model_id = fields.UUID(load_default=None)
-    state = fields.Enum(OptimizationState, by_value=True, load_default=None)
+    state = fields.Enum(ResultState, by_value=True, load_default=None)
 
 
 OptimizationPage = page_out(OptimizationOut)

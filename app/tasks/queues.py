@@ -1,0 +1,31 @@
+"""The Celery tasks that workers are woken with, one a queue. What is done is decided by the row that is claimed."""
+
+from celery import shared_task
+
+from app.libs.enums import Queue, TaskKind
+from app.tasks import imports, optimization, training
+from app.tasks.claim import Claim
+
+WORK = {
+    TaskKind.IMPORT: imports.import_upload,
+    TaskKind.TRAIN: training.train_model,
+    TaskKind.OPTIMIZE: optimization.optimize,
+}
+
+
+@shared_task(name="default.run", claims=Queue.DEFAULT)
+def run_default(claim: Claim) -> None:
+    """Carry the next task of the default queue to its end."""
+    WORK[claim.lease.kind](claim)
+
+
+@shared_task(name="training.run", claims=Queue.TRAINING)
+def run_training(claim: Claim) -> None:
+    """Carry the next task of the training queue to its end."""
+    WORK[claim.lease.kind](claim)
+
+
+@shared_task(name="optimization.run", claims=Queue.OPTIMIZATION)
+def run_optimization(claim: Claim) -> None:
+    """Carry the next task of the optimization queue to its end."""
+    WORK[claim.lease.kind](claim)
