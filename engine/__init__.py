@@ -11,6 +11,7 @@ In the order in which they are used:
     engine.solvers      SOLVERS, from_state: what searches, with ask and tell, on objectives of your own too
     engine.evaluator    Evaluator: a problem computed for whole populations, and the report on one point
     engine.neighbors    History, comparable_rows: how far a point is from everything that was measured
+    engine.lookback     Lookback, Steady, Recent: lags, windows and horizons, the same in training as in a search
     engine.process      ProcessGraph, Module, ModuleInput: modules in layers, with what they make for each other
     engine.errors       EngineError: every refusal; its message says what was given and what was wanted
 
