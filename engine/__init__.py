@@ -4,7 +4,9 @@ In the order in which they are used:
 
     engine.tables       read_table, Reading, derive, DerivedTag, profile, complete_matrix: files become typed tags
     engine.expressions  Expression, as_reference: arithmetic over tags, as text that is never code
-    engine.validation   Validation, folds, cross_validate: how well rows are predicted that a model has not seen
+    engine.folds        Validation, honest_scheme, folds, split_at: which rows are held out together
+    engine.validation   cross_validate, CrossValidation: how well rows are predicted that a model has not seen
+    engine.honest       compare, score_after, Note: what a score at random hides, and whether it lasts, in words
     engine.surrogates   KINDS, describe_params, fit, save, load, Surrogate: models that predict outputs from inputs
     engine.problem      Problem, Variable, Term, Limit: what is free, what is wanted, and within which limits
     engine.optimize     minimize, Optimum, Step: the best inputs within a budget of evaluations, resumable

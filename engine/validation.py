@@ -1,84 +1,45 @@
 """Validation: how well a surrogate predicts rows that it has not seen.
 
-Rows are held out in folds: each row once, predicted by a model trained on the rows of the other folds. Which
-rows are held out together decides what the score means. Neighboring rows of a plant resemble each other, so
-random folds tell how well a model interpolates between known hours; folds by group (a day, a campaign) or by
-blocks of time tell how it does on hours that are new, which is what an optimization needs to know.
+Rows are held out in folds (``engine.folds``): each row once, predicted by a model trained on the rows of the other
+folds. Which rows are held out together decides what the score means; ``engine.honest`` says in words what a score
+of rows held out at random hides.
 
 Notation:
-    n: rows.    m: outputs.    k: folds.
-    fold: the fold in which each row is held out, shape (n,), 0 to k - 1.
+    X, Y: inputs (n, d) and outputs (n, m), in the units of the tags.    k: folds.
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from time import perf_counter
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from engine.checks import LARGEST_SEED, whole_number
-from engine.errors import ParameterError, ShapeError, TrainingError
+from engine.errors import ShapeError, TrainingError
+from engine.folds import MOST_FOLDS, SCHEMES, Fold, Validation, folds, honest_scheme, nested, split_at
 from engine.surrogates import fit
 from engine.surrogates.arrays import matrix
 
-SCHEMES = ("random", "group", "time")
-MOST_FOLDS = 100
+__all__ = [
+    "MOST_FOLDS",
+    "SCHEMES",
+    "CrossValidation",
+    "Fold",
+    "Scores",
+    "Validation",
+    "cross_validate",
+    "folds",
+    "honest_scheme",
+    "nested",
+    "score",
+    "split_at",
+]
 
-Fold = tuple[NDArray[np.intp], NDArray[np.intp]]
 Scores = dict[str, dict[str, float | None]]
 
 
-@dataclass(frozen=True)
-class Validation:
-    """How rows are held out.
-
-    Attributes:
-        scheme: "random" (rows shuffled), "group" (rows of one group stay together) or "time" (blocks of time).
-        n_folds: number of folds, 2 to MOST_FOLDS.
-        group: the tag whose values are the groups; given with scheme "group" and only then.
-
-    Raises:
-        ParameterError: one of them is not allowed; the message names it.
-    """
-
-    scheme: str
-    n_folds: int = 5
-    group: str | None = None
-
-    def __post_init__(self) -> None:
-        if self.scheme not in SCHEMES:
-            _refuse("scheme", self.scheme, f"one of {', '.join(SCHEMES)}")
-        is_whole = isinstance(self.n_folds, int) and not isinstance(self.n_folds, bool)
-        if not is_whole or not 2 <= self.n_folds <= MOST_FOLDS:
-            _refuse("n_folds", self.n_folds, f"a whole number from 2 to {MOST_FOLDS}")
-        if self.scheme == "group" and not (isinstance(self.group, str) and self.group):
-            _refuse("group", self.group, 'the tag that holds the groups, since the scheme is "group"')
-        if self.scheme != "group" and self.group is not None:
-            _refuse("group", self.group, f'left out, since the scheme is "{self.scheme}"')
-
-    def to_json(self) -> dict[str, Any]:
-        """Return the validation as values that go to JSON."""
-        return asdict(self)
-
-    @classmethod
-    def from_json(cls, values: Mapping[str, Any]) -> "Validation":
-        """Return the validation of these values; what is left out takes its default.
-
-        Raises:
-            ParameterError: a value is missing, unknown or not allowed.
-        """
-        if not isinstance(values, Mapping):
-            raise ParameterError(f"a validation must be an object with named fields, not {values!r:.40}")
-        known = ("scheme", "n_folds", "group")
-        for name in values:
-            if name not in known:
-                _refuse(str(name), values[name], f"left out: a validation has {', '.join(known)}")
-        return cls(values.get("scheme", ""), values.get("n_folds", 5), values.get("group"))
-
-
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class CrossValidation:
     """What held-out predictions are worth.
 
@@ -88,6 +49,8 @@ class CrossValidation:
         predictions: held-out predictions, shape (n, m); NaN in rows that no fold holds out.
         n_rows: number of rows that were held out.
         seconds: wall time.
+        inputs, measured: X (n, d) and Y (n, m), of which the predictions are.
+        fold: the fold that holds each row out, shape (n,); -1 where none does.
     """
 
     scores: Scores
@@ -95,58 +58,14 @@ class CrossValidation:
     predictions: NDArray[np.float64] = field(repr=False)
     n_rows: int
     seconds: float
+    inputs: NDArray[np.float64] = field(repr=False)
+    measured: NDArray[np.float64] = field(repr=False)
+    fold: NDArray[np.intp] = field(repr=False)
 
     def to_json(self) -> dict[str, Any]:
-        """Return everything but the predictions as values that go to JSON."""
+        """Return the scores, those per fold, the number of rows and the time as values that go to JSON."""
         names = ("scores", "per_fold", "n_rows", "seconds")
         return {name: getattr(self, name) for name in names}
-
-
-def folds(
-    validation: Validation,
-    n_rows: int,
-    *,
-    groups: Any = None,
-    times: Any = None,
-    seed: int = 0,
-) -> list[Fold]:
-    """Return for each fold the rows to train on and the rows to test on, both ascending.
-
-    Every row is tested in exactly one fold. Folds of "random" differ by at most one row in size. Folds of
-    "group" take the largest groups first, each into the fold that is smallest so far; groups of one size go
-    in an order drawn from the seed. Folds of "time" are blocks of consecutive times, equal in size up to
-    rows of equal time, which stay together; a model is trained on what came before its block and what came
-    after.
-
-    Args:
-        validation: the scheme and the number of folds.
-        n_rows: number of rows.
-        groups: for "group", the group of each row, shape (n_rows,): numbers, text or times, none missing.
-        times: for "time", the time of each row, shape (n_rows,): numbers or datetime64, none missing.
-        seed: of the shuffles in "random" and "group"; "time" has no chance in it.
-
-    Raises:
-        TrainingError: there are fewer rows, groups or times than folds; groups or times are not given or
-            missing in some rows.
-        ParameterError: n_rows or seed is not such a whole number.
-        ShapeError: groups or times do not have one value for each row.
-    """
-    n_rows = whole_number("n_rows", n_rows, 0)
-    seed = whole_number("seed", seed, 0, LARGEST_SEED)
-    if n_rows < validation.n_folds:
-        raise TrainingError(
-            f"{validation.n_folds} folds need at least as many rows, but there are {n_rows}",
-            n_rows=n_rows,
-            n_folds=validation.n_folds,
-        )
-    k = validation.n_folds
-    if validation.scheme == "random":
-        fold = _random(n_rows, k, seed)
-    elif validation.scheme == "group":
-        fold = _by_group(_labels("groups", groups, n_rows), k, seed, tag=validation.group)
-    else:
-        fold = _by_time(_labels("times", times, n_rows), k)
-    return [(np.flatnonzero(fold != i), np.flatnonzero(fold == i)) for i in range(k)]
 
 
 def cross_validate(
@@ -160,6 +79,7 @@ def cross_validate(
     params: Mapping[str, Any] | None = None,
     seed: int = 0,
     n_jobs: int = 1,
+    inner: Sequence[Sequence[Fold]] | None = None,
     on_fold: Callable[[int, int], None] | None = None,
     on_step: Callable[[float], None] | None = None,
 ) -> CrossValidation:
@@ -168,6 +88,9 @@ def cross_validate(
     Args:
         kind, X, Y, inputs, outputs, params, seed, n_jobs: as ``surrogates.fit`` takes them, for every fold.
         folds: rows to train on and rows to test on, as ``folds`` gives them.
+        inner: for a kind that chooses, the folds within the training rows of each fold, by which it does so; rows are
+            counted in those rows. By default the other folds: what is chosen has not seen the rows that are tested,
+            and is chosen for rows that are held out like them. With fewer than three folds, folds at random.
         on_fold: called after each fold as on_fold(folds done, folds in all); what it raises ends the work.
         on_step: called also within folds, with the share of all folds that is done; what it raises ends the work.
 
@@ -181,9 +104,11 @@ def cross_validate(
     if len(X) != len(Y):
         raise ShapeError(f"X has shape {X.shape} but Y has {Y.shape}: both need the same rows")
     held_out = _held_out(folds, len(X))
+    if inner is not None and len(inner) != len(folds):
+        raise TrainingError(f"there are inner folds for {len(inner)} folds, but {len(folds)} folds")
 
-    predictions = np.full(Y.shape, np.nan)
-    per_fold = []
+    predictions, fold = np.full(Y.shape, np.nan), np.full(len(X), -1, dtype=np.intp)
+    per_fold: list[dict[str, Any]] = []
     for done, (train, test) in enumerate(folds, start=1):
         surrogate = fit(
             kind,
@@ -194,9 +119,10 @@ def cross_validate(
             params=params,
             seed=seed,
             n_jobs=n_jobs,
+            folds=(inner[done - 1] if inner else nested(folds, done - 1)) or None,
             on_step=on_step and _within(on_step, done - 1, len(folds)),
         )
-        predictions[test] = surrogate.predict(X[test])
+        predictions[test], fold[test] = surrogate.predict(X[test]), done - 1
         fold_scores = score(Y[test], predictions[test], outputs)
         per_fold.append({"n_train": len(train), "n_test": len(test), "scores": fold_scores})
         if on_fold:
@@ -207,6 +133,9 @@ def cross_validate(
         predictions=predictions,
         n_rows=len(held_out),
         seconds=perf_counter() - started,
+        inputs=X,
+        measured=Y,
+        fold=fold,
     )
 
 
@@ -243,70 +172,6 @@ def _finite(value: np.float64) -> float | None:
     return float(value) if np.isfinite(value) else None
 
 
-def _random(n: int, k: int, seed: int) -> NDArray[np.intp]:
-    fold = np.empty(n, dtype=np.intp)
-    fold[np.random.default_rng(seed).permutation(n)] = np.arange(n) % k
-    return fold
-
-
-def _by_group(groups: NDArray[Any], k: int, seed: int, *, tag: str | None) -> NDArray[np.intp]:
-    names, group, sizes = np.unique(groups, return_inverse=True, return_counts=True)
-    if len(names) < k:
-        raise TrainingError(
-            f"{k} folds need at least as many groups, but {tag!r} has {len(names)} different values",
-            group=tag,
-            n_groups=len(names),
-            n_folds=k,
-        )
-    drawn = np.random.default_rng(seed).permutation(len(names))
-    fold_of = np.empty(len(names), dtype=np.intp)
-    filled = np.zeros(k, dtype=np.int64)
-    for g in drawn[np.argsort(-sizes[drawn], kind="stable")]:
-        fold_of[g] = np.argmin(filled)
-        filled[fold_of[g]] += sizes[g]
-    return fold_of[group]
-
-
-def _by_time(times: NDArray[Any], k: int) -> NDArray[np.intp]:
-    if times.dtype.kind not in "iufM":  # text would be put in the order of its letters
-        raise TrainingError(f"times must be numbers or datetime64, not {times.dtype}", argument="times")
-    n = len(times)
-    place = np.searchsorted(np.sort(times), times, side="left")  # equal times share the place of their first
-    fold = place * k // n
-    if len(np.unique(fold)) < k:
-        n_times = len(np.unique(times))
-        raise TrainingError(
-            f"{n} rows cannot form {k} blocks of time: too many share a time (different times: {n_times})",
-            n_times=n_times,
-            n_folds=k,
-        )
-    return fold
-
-
-def _labels(name: str, values: Any, n_rows: int) -> NDArray[Any]:
-    """Return groups or times as an array that can be sorted and has no gaps."""
-    if values is None:
-        raise TrainingError(f"this validation needs {name}: one value for each row", argument=name)
-    labels = np.asarray(values)
-    if labels.shape != (n_rows,):
-        raise ShapeError(f"{name} has shape {labels.shape} but ({n_rows},) is needed: one value for each row")
-    if labels.dtype.kind in "mM":
-        missing = np.isnat(labels)
-    else:
-        missing = np.array([value is None or value != value for value in labels.tolist()])  # NaN is not NaN
-    if missing.any():
-        row = int(np.argmax(missing))
-        raise TrainingError(
-            f"{name} are missing in {missing.sum()} of {n_rows} rows, first in row {row}",
-            argument=name,
-            row=row,
-            n_missing=int(missing.sum()),
-        )
-    if labels.dtype == object and len({type(value) for value in labels.tolist()}) > 1:
-        raise TrainingError(f"{name} mix values of different types, such as numbers and text", argument=name)
-    return labels
-
-
 def _held_out(folds: Sequence[Fold], n_rows: int) -> NDArray[np.intp]:
     """Return the rows that are tested, ascending."""
     if not len(folds):
@@ -326,7 +191,3 @@ def _held_out(folds: Sequence[Fold], n_rows: int) -> NDArray[np.intp]:
     if (times > 1).any():
         raise TrainingError("the folds test a row more than once", row=int(rows[np.argmax(times > 1)]))
     return rows
-
-
-def _refuse(name: str, given: object, allowed: str) -> None:
-    raise ParameterError(f"{name} of a validation must be {allowed}, not {given!r}", parameter=name)

@@ -16,7 +16,6 @@ from engine.surrogates.params import (
     BoostingParams,
     ForestParams,
     LinearParams,
-    OnStep,
     Params,
     ParamValue,
     complete,
@@ -49,12 +48,14 @@ class Kind:
         form: what it computes with.
         fit: from X (n, d), Y (n, m), complete hyperparameters, seed, number of threads and the function that
             is told of the progress, to the form.
+        chooses: whether it chooses by rows held out; its ``fit`` takes the ``folds`` to do so by, too.
     """
 
     title: str
     params: type[Params]
     form: type[Form]
-    fit: Callable[[Floats, Floats, Mapping[str, ParamValue], int, int, OnStep], Form]
+    fit: Callable[..., Form]
+    chooses: bool = False
 
 
 KINDS: Mapping[str, Kind] = MappingProxyType(

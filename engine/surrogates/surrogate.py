@@ -15,6 +15,7 @@ import numpy as np
 
 from engine.checks import LARGEST_SEED, whole_number
 from engine.errors import ShapeError, TrainingError
+from engine.folds import Fold
 from engine.surrogates.arrays import Floats, matrix
 from engine.surrogates.kinds import Form, check_params, find_kind
 from engine.surrogates.params import OnStep, ParamValue
@@ -78,6 +79,7 @@ def fit(
     params: Mapping[str, Any] | None = None,
     seed: int = 0,
     n_jobs: int = 1,
+    folds: Sequence[Fold] | None = None,
     on_step: OnStep | None = None,
 ) -> Surrogate:
     """Train a surrogate of this kind on rows X -> Y.
@@ -89,6 +91,8 @@ def fit(
         params: hyperparameters that differ from the defaults; ``describe_params`` tells them.
         seed: of everything random, 0 to 2^32 - 1; the same seed on the same data gives the same bits.
         n_jobs: threads for training a forest; it changes the time and not a bit of the result.
+        folds: for a kind that chooses ("auto"), rows to train on and rows to test on, as ``engine.folds`` gives them:
+            what is chosen is chosen for rows that are held out like this. By default five folds at random.
         on_step: called while trees are grown, every tenth of a second or after each tree if that takes longer,
             with the share of the work that is done. What it raises ends the training.
 
@@ -112,8 +116,10 @@ def fit(
     if len(X) == 0:
         raise TrainingError("there are no rows to train on; at least 1 is needed", n_rows=0)
 
+    found = find_kind(kind)
+    choosing = {"folds": folds} if found.chooses else {}
     with _one_thread():
-        form = find_kind(kind).fit(X, Y, complete, seed, n_jobs, on_step or (lambda _share: None))
+        form = found.fit(X, Y, complete, seed, n_jobs, on_step or (lambda _share: None), **choosing)
     _check_size(form)
     return Surrogate(
         kind=kind,
