@@ -130,7 +130,8 @@ def score_after(
 
     Returns:
         Both validations, and a note for each output whose R2 exists: "validation.drift" (the skill is gone or notably
-        less; the message gives the constant part of the error), "validation.no_skill" or "validation.holds".
+        less), "validation.no_skill" or "validation.holds". ``offset`` is the mean error and ``offset_share`` its part of the
+        mean squared error.
 
     Raises:
         ShapeError, NotFinite, ParameterError, TrainingError: as ``cross_validate`` and ``split_at``.
@@ -211,35 +212,36 @@ def _lasting(before: CrossValidation, after: CrossValidation, cut: Any) -> list[
         kept, offset = after.scores[output], float(errors[:, j].mean())
         if promised["r2"] is None or kept["r2"] is None:
             continue
+        mean_square = float((errors[:, j] ** 2).mean())
+        offset_share = offset**2 / mean_square if mean_square > 0 else 0.0
         code = _verdict(promised, kept)
         code = "validation.drift" if code in ("validation.neighbors_only", "validation.random_flatters") else code
         joint = "but" if code == "validation.drift" else "and"
         message = (
             f"R2 of {output} is {promised['r2']:.2f} on rows held out at random from the time before {cut},"
-            f" {joint} {kept['r2']:.2f} on the time from then on. " + _lasting_meaning(code, kept, offset)
+            f" {joint} {kept['r2']:.2f} on the time from then on. " + _lasting_meaning(code, kept, offset, offset_share)
         )
-        mean_square = float((errors[:, j] ** 2).mean())
         details = {
             "output": output,
             "cut": str(cut),
             "before": promised,
             "after": kept,
             "offset": offset,
-            "offset_share": offset**2 / mean_square if mean_square > 0 else 0.0,
+            "offset_share": offset_share,
         }
         notes.append(Note(code, message, details))
     return notes
 
 
-def _lasting_meaning(code: str, kept: Mapping[str, float | None], offset: float) -> str:
+def _lasting_meaning(code: str, kept: Mapping[str, float | None], offset: float, offset_share: float) -> str:
     if code == "validation.no_skill":
         return "The model does no better than the mean: these inputs do not tell this output"
     if code == "validation.holds":
         return "What was learned still holds"
     lost = "does no better than the mean of that time" if (kept["r2"] or 0.0) < NOTABLE_R2 else "has lost skill"
     side = "high" if offset > 0 else "low"
+    constant = f", and its predictions are on average {abs(offset):.3g} too {side}" if offset_share > 0.1 else ""
     return (
-        f"What the model learned does not last: later it {lost}, and its predictions are on average {abs(offset):.3g}"
-        f" too {side} (RMSE {kept['rmse'] or 0.0:.3g}). Train it again on recent rows before"
-        " it sets anything"
+        f"What the model learned does not last: later it {lost} (RMSE {kept['rmse'] or 0.0:.3g}){constant}."
+        " Train it again on recent rows before it sets anything"
     )
