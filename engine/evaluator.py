@@ -23,7 +23,7 @@ from engine.checks import floats
 from engine.errors import ShapeError
 from engine.expressions import Expression
 from engine.problem import Limit, Problem, Term
-from engine.solvers.base import from_cube, latin_hypercube
+from engine.solvers.space import from_cube, latin_hypercube
 
 Floats = NDArray[np.float64]
 

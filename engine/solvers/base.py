@@ -2,10 +2,11 @@
 
 Notation
     d     number of variables                              k  points of one population
-    X     points in the box, (k, d), in the units of the variables
-    c     number of variables whose two bounds differ (the others are fixed and cost the search nothing)
-    U     the same points in the unit cube over those variables, (k, c)
+    X     points in the box, (k, d), in the units of the variables, each variable at a value that it may take
+    c     number of variables that can take more than one value (the others cost the search nothing)
+    U     the same points in the unit cube over those variables, (k, c); engine.solvers.space translates
     f, v  objective and total violation of the points, (k,); engine.solvers.ranking says which is better
+    p     number of objectives; a solver for several is told f of shape (k, p)
 
 A solver works in the unit cube, sees f and v only through their order, and has all its randomness from one seeded
 generator. So it takes the same steps, bit for bit, whatever the units of the variables' box (up to rounding of the
@@ -29,11 +30,12 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from engine.checks import floats, whole_number
-from engine.errors import EngineError, ParameterError, ProblemError, ShapeError
+from engine.errors import EngineError, ParameterError, ShapeError
 from engine.solvers.ranking import Floats, best_first, usable
+from engine.solvers.space import Space, latin_hypercube
 from engine.solvers.state import SolverStateError, State, generator_from_json, generator_to_json
 
-STATE_VERSION = 1
+STATE_VERSION = 2
 
 MOST_EVALUATIONS = 10**8
 """The largest budget. Populations grow with its root, and the links of a swarm with the square of that."""
@@ -65,34 +67,48 @@ class Solver(ABC):
     """Minimizes an objective over a box with ``ask`` and ``tell``, until its budget is spent.
 
     Args:
-        lower, upper: the box, shape (d,) each, finite; equal bounds fix a variable.
+        lower, upper, steps, choices: the space, as ``engine.solvers.space.Space`` takes it.
         budget: points to evaluate in all, 1 to MOST_EVALUATIONS. A solver may pace itself by it, so that a run of 500
             is not the beginning of a run of 5000.
         seed: of everything random, from 0; the same seed gives the same points, bit for bit.
+        starts: points to begin with, shape (s, d), in the units of the variables, such as the operating point of now;
+            each is moved to the nearest value that its variables may take.
+        n_objectives: p; more than one is for solvers that are ``is_multi_objective``.
 
     Raises:
-        ShapeError: lower and upper are not two vectors of numbers, of one length.
-        ProblemError: a bound is not finite, a lower bound is above its upper one, or there is no variable.
-        ParameterError: budget or seed is not such a whole number.
+        ShapeError: the space or the starts are not arrays of numbers that fit each other.
+        ProblemError: the space is none: a bound is not finite, a lower bound is above its upper one, ...
+        ParameterError: budget, seed or n_objectives is not such a whole number.
     """
 
     name: ClassVar[str]
+    is_multi_objective: ClassVar[bool] = False
 
     # What a subclass keeps between two steps: attribute -> dtype and shape, where letters stand for lengths that
     # must agree. Saving, loading and checking a state follow from it.
     _LAYOUT: ClassVar[Mapping[str, tuple[type, str]]]
 
-    def __init__(self, lower: ArrayLike, upper: ArrayLike, *, budget: int, seed: int = 0) -> None:
-        self.lower, self.upper = _checked_box(lower, upper)
+    def __init__(
+        self,
+        lower: ArrayLike,
+        upper: ArrayLike,
+        *,
+        budget: int,
+        seed: int = 0,
+        steps: ArrayLike | None = None,
+        choices: ArrayLike | None = None,
+        starts: ArrayLike | None = None,
+        n_objectives: int = 1,
+    ) -> None:
+        self.space = Space(lower, upper, steps, choices)
         self.budget = checked_budget(budget)
+        self.n_objectives = whole_number("n_objectives", n_objectives, 1, None if self.is_multi_objective else 1)
         self._rng = np.random.Generator(np.random.PCG64(checked_seed(seed)))
         self._evaluations = 0
         self._asked: tuple[Floats, Floats] | None = None  # X and U that wait for their values
         self._best: Best | None = None
-        self._is_free = self.lower < self.upper
-        if not self._is_free.any():
-            self._is_free[0] = True  # a cube of no dimensions would be a special case everywhere
-        self._start(int(self._is_free.sum()))
+        self._starts = self.space.to_cube(_checked_starts(starts, len(self.space.lower)))
+        self._start(self.space.c)
 
     # What a solver is
 
@@ -106,7 +122,7 @@ class Solver(ABC):
 
     @abstractmethod
     def _learn(self, U: Floats, f: Floats, v: Floats) -> None:
-        """Take the values of the whole population that was proposed; what failed has f = v = inf."""
+        """Take the values of all points proposed, f (k, p) if p > 1; what could not be computed has f = v = inf."""
 
     @abstractmethod
     def _is_sound(self) -> bool:
@@ -135,7 +151,7 @@ class Solver(ABC):
         if self.is_done:
             raise SolverMisuse(f"the budget of {self.budget} evaluations is spent", budget=self.budget)
         U = self._propose()[: self.budget - self._evaluations]
-        X = self._to_box(U)
+        X = self.space.to_box(U)
         self._asked = X, U
         return X.copy()
 
@@ -144,12 +160,12 @@ class Solver(ABC):
 
         Args:
             X: the population as ``ask`` returned it.
-            objective: shape (k,); NaN or an infinity says that the point could not be computed.
+            objective: shape (k,), or (k, p) for several; NaN or an infinity says that the point could not be computed.
             total_violation: shape (k,), >= 0, 0 where the point is feasible; likewise.
 
         Raises:
             SolverMisuse: nothing was asked for, or X is not what was.
-            ShapeError: objective or total_violation is not of shape (k,).
+            ShapeError: objective or total_violation is not of this shape.
             ParameterError: a violation is negative.
         """
         if self._asked is None:
@@ -157,7 +173,8 @@ class Solver(ABC):
         asked, U = self._asked
         if not np.array_equal(floats("X", X), asked):
             raise SolverMisuse("the points told are not the population that was asked for")
-        f, v = _vector("objective", objective, len(U)), _vector("total_violation", total_violation, len(U))
+        wanted = (len(U),) if self.n_objectives == 1 else (len(U), self.n_objectives)
+        f, v = _shaped("objective", objective, wanted), _shaped("total_violation", total_violation, wanted[:1])
         if (v < 0).any():
             raise ParameterError(f"a violation is at least 0, but {v.min():g} was told", violation=float(v.min()))
         f, v = usable(f, v)
@@ -181,15 +198,18 @@ class Solver(ABC):
         """
         if self._asked is not None:
             raise SolverMisuse("the state is complete after a tell, not between ask and tell")
-        best = self._best or Best(np.full(len(self.lower), np.nan), np.inf, np.inf)
+        best = self._best or Best(np.full(len(self.space.lower), np.nan), np.inf, np.inf)
         return {
             "version": STATE_VERSION,
             "solver": self.name,
             "budget": self.budget,
             "evaluations": self._evaluations,
             "generator": generator_to_json(self._rng),
-            "lower": self.lower.copy(),
-            "upper": self.upper.copy(),
+            "n_objectives": self.n_objectives,
+            "lower": self.space.lower.copy(),
+            "upper": self.space.upper.copy(),
+            "steps": self.space.steps.copy(),
+            "choices": self.space.choices.copy(),
             "best_x": best.x.copy(),
             "best_value": np.array([best.objective, best.violation]),
         } | {name: np.array(getattr(self, f"_{name}"), dtype) for name, (dtype, _) in self._LAYOUT.items()}
@@ -209,12 +229,13 @@ class Solver(ABC):
                 solver=cls.name,
             )
         try:
-            solver = cls(state["lower"], state["upper"], budget=state["budget"])
+            space = {name: state[name] for name in ("lower", "upper", "steps", "choices")}
+            solver = cls(**space, budget=state["budget"], n_objectives=state["n_objectives"])
             solver._evaluations = whole_number("evaluations", state["evaluations"], 0, solver.budget)
             solver._rng = generator_from_json(state["generator"])
         except (KeyError, EngineError) as error:
             raise SolverStateError(f"the state is damaged: {error}") from error
-        lengths = {"d": len(solver.lower), "c": int(solver._is_free.sum()), "two": 2}
+        lengths = {"d": len(solver.space.lower), "c": solver.space.c, "p": solver.n_objectives, "two": 2}
         best_x = _saved_array(state, "best_x", np.float64, "d", lengths)
         objective, violation = _saved_array(state, "best_value", np.float64, "two", lengths).tolist()
         if math.isfinite(objective) and math.isfinite(violation):
@@ -227,10 +248,11 @@ class Solver(ABC):
 
     # Inside
 
-    def _to_box(self, U: Floats) -> Floats:
-        X = np.tile(self.lower, (len(U), 1))
-        X[:, self._is_free] = from_cube(U, self.lower[self._is_free], self.upper[self._is_free])
-        return X
+    def _first_points(self, n: int) -> Floats:
+        """Return n points to begin with, (n, c): the starts, and a Latin hypercube for the rest."""
+        U = latin_hypercube(self._rng, n, self.space.c)
+        U[: len(self._starts)] = self._starts[:n]
+        return U
 
     def _remember(self, X: Floats, f: Floats, v: Floats) -> None:
         i = best_first(f, v)[0]
@@ -248,42 +270,21 @@ def checked_seed(seed: Any) -> int:
     return whole_number("seed", seed, 0)
 
 
-def latin_hypercube(rng: np.random.Generator, n: int, c: int) -> Floats:
-    """Return n points in the unit cube of c dimensions with exactly one in each of the n strata of every axis.
-
-    Source:
-        McKay, Beckman and Conover (1979), Technometrics 21, 239-245.
-    """
-    strata = rng.permuted(np.tile(np.arange(n)[:, None], (1, c)), axis=0)
-    return (strata + rng.random((n, c))) / n
+def _checked_starts(starts: ArrayLike | None, d: int) -> Floats:
+    points = np.empty((0, d)) if starts is None else floats("starts", starts)
+    if points.ndim != 2 or points.shape[1] != d or not np.isfinite(points).all():
+        raise ShapeError(f"starts have shape {points.shape}, but finite points of {d} variables are needed, (s, {d})")
+    return points
 
 
-def from_cube(U: Floats, lower: Floats, upper: Floats) -> Floats:
-    """Return the points U of the unit cube, (n, c), in the box, never outside; 0 and 1 are the bounds exactly."""
-    # Not lower + U * (upper - lower): that difference may overflow, and U = 1 may miss the upper bound
-    X: Floats = (lower * (1 - U) + upper * U).clip(lower, upper)
-    return X
-
-
-def _checked_box(lower: ArrayLike, upper: ArrayLike) -> tuple[Floats, Floats]:
-    low, high = floats("lower", lower).copy(), floats("upper", upper).copy()
-    if low.ndim != 1 or low.shape != high.shape:
-        raise ShapeError(f"bounds must be two vectors of one length, but have shapes {low.shape} and {high.shape}")
-    if len(low) == 0:
-        raise ProblemError("there is no variable: at least one is needed")
-    for i, (a, b) in enumerate(zip(low, high, strict=True)):
-        if not (np.isfinite(a) and np.isfinite(b)):
-            raise ProblemError(f"variable {i} has bounds {a:g} and {b:g}: both must be finite", variable=i)
-        if a > b:
-            raise ProblemError(f"variable {i} has its lower bound {a:g} above its upper bound {b:g}", variable=i)
-    return low, high
-
-
-def _vector(name: str, values: ArrayLike, n: int) -> Floats:
-    vector = floats(name, values)
-    if vector.shape != (n,):
-        raise ShapeError(f"{name} has shape {vector.shape}, but {n} points were asked for", wanted=[n])
-    return vector
+def _shaped(name: str, values: ArrayLike, wanted: tuple[int, ...]) -> Floats:
+    array = floats(name, values)
+    if array.shape != wanted:
+        raise ShapeError(
+            f"{name} has shape {array.shape}, but {wanted[0]} points were asked for: {wanted} is needed",
+            wanted=list(wanted),
+        )
+    return array
 
 
 def _saved_array(state: Mapping[str, Any], name: str, dtype: type, shape: str, lengths: dict[str, int]) -> Any:

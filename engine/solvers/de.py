@@ -23,6 +23,8 @@ then uses order alone, and gains across feasibility need no unit. A step that le
 not halfway to it, for the best set-point often lies exactly on a bound. p is 0.2. N0 grows with the square root of
 the budget instead of the dimension, since budgets here are hundreds or thousands and not 10,000 a dimension.
 
+A categorical coordinate has no differences: it takes that of pbest or of r1, or with probability F / 4 any value.
+
 Sources
     (1-10)  Tanabe and Fukunaga (2014), IEEE Congress on Evolutionary Computation, 1658-1665, by its numbers.
     (3, 5)  Storn and Price (1997), J. Global Optimization 11, 341-359: differences and crossover;
@@ -36,13 +38,14 @@ from typing import ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from engine.solvers.base import Solver, latin_hypercube
+from engine.solvers.base import Solver
 from engine.solvers.ranking import Floats, best_first, is_at_least_as_good, is_better
 
 N_LEAST = 4  # i, pbest, r1 and r2 can still be four
 N_FIRST = (12, 0.8)  # N0 = max(12, 0.8 sqrt(budget))
 N_MEMORY = 5  # H
 P_BEST = 0.2  # p
+ANYTHING = 0.25
 ARCHIVE = 2.6  # archived parents for each individual
 SPREAD = 0.1  # of F and CR around their memory
 
@@ -62,7 +65,7 @@ class DifferentialEvolution(Solver):
     }
 
     def _start(self, c: int) -> None:
-        self._population = latin_hypercube(self._rng, self._first_size(), c)
+        self._population = self._first_points(self._first_size())
         self._f = np.full(len(self._population), np.inf)
         self._v = np.full(len(self._population), np.inf)
         self._archive = np.empty((0, c))
@@ -111,8 +114,18 @@ class DifferentialEvolution(Solver):
         r1, r2 = self._two_others(n, n + len(self._archive))
         others = np.concatenate([X, self._archive])
         F = self._F[:, None]
-        V: Floats = X + F * (X[self._rng.choice(best, n)] - X) + F * (X[r1] - others[r2])  # (3)
-        return V.clip(0, 1)  # (4)
+        towards = X[self._rng.choice(best, n)]
+        V: Floats = (X + F * (towards - X) + F * (X[r1] - others[r2])).clip(0, 1)  # (3, 4)
+        if self.space.is_choice.any():
+            self._choose(V, towards, X[r1], F)
+        return V
+
+    def _choose(self, V: Floats, towards: Floats, others: Floats, F: Floats) -> None:
+        """Set the categorical coordinates of the mutants, whose codes have no differences."""
+        choices = np.flatnonzero(self.space.is_choice)
+        which, anything = self._rng.random((2, len(V), len(choices)))
+        heard = np.where(which < 0.5, towards[:, choices], others[:, choices])
+        V[:, choices] = np.where(self._rng.random(which.shape) < ANYTHING * F, anything, heard)
 
     def _two_others(self, n: int, n_with_archive: int) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
         """Return r1 < n and r2 < n_with_archive, (n,) each, uniform under r1[i], r2[i] and i all being different."""

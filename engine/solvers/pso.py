@@ -34,13 +34,15 @@ from typing import ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from engine.solvers.base import Solver, latin_hypercube
+from engine.solvers.base import Solver
 from engine.solvers.ranking import Floats, best_first, is_at_least_as_good, is_better
+from engine.solvers.space import latin_hypercube
 
 N_PARTICLES = (12, 0.3)  # N = max(12, 0.3 sqrt(budget))
 N_INFORMED = 3  # K
 INERTIA = (0.8, 0.3)  # w0, w1
 ACCELERATION = 1.49618  # a: 0.72984 * 2.05, the constricted swarm of Clerc and Kennedy
+ANYTHING = 0.25  # share of categorical coordinates that take any value, times w; the others follow P or G evenly
 REBOUND = -0.5  # speed after a step against a face of the cube
 
 
@@ -61,7 +63,7 @@ class ParticleSwarm(Solver):
     def _start(self, c: int) -> None:
         at_least, per_root = N_PARTICLES
         n = max(at_least, round(per_root * math.sqrt(self.budget)))
-        self._position = latin_hypercube(self._rng, n, c)
+        self._position = self._first_points(n)
         self._velocity = (latin_hypercube(self._rng, n, c) - self._position) / 2
         self._best_position = self._position.copy()
         self._best_f = np.full(n, np.inf)
@@ -101,6 +103,18 @@ class ParticleSwarm(Solver):
         is_outside = (position < 0) | (position > 1)
         self._velocity = np.where(is_outside, REBOUND * velocity, velocity)
         self._position = np.clip(position, 0, 1)
+        if self.space.is_choice.any():
+            self._choose(w)
+
+    def _choose(self, w: float) -> None:
+        """Set the categorical coordinates, which have no directions to move in: to what is heard, or to anything."""
+        choices = np.flatnonzero(self.space.is_choice)
+        own, heard = self._best_position[:, choices], self._best_position[self._best_informants()][:, choices]
+        which, anything = self._rng.random((2, len(own), len(choices)))
+        at_random = ANYTHING * w
+        taken = np.where(which < at_random, anything, np.where(which < (1 + at_random) / 2, own, heard))
+        self._position[:, choices] = taken
+        self._velocity[:, choices] = 0.0
 
     def _best_informants(self) -> NDArray[np.intp]:
         """Return for each particle the one with the best P among those that inform it, shape (N,)."""

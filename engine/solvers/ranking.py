@@ -40,10 +40,10 @@ def best_first(f: Floats, v: Floats) -> NDArray[np.intp]:
 
 
 def usable(f: Floats, v: Floats) -> tuple[Floats, Floats]:
-    """Return f and v with (inf, inf), the worst there is, for every point where one of them is not finite.
+    """Return f, (n,) or (n, p), and v with infinity, the worst there is, where one of them is not finite.
 
     Such a point could not be computed, so that not even its feasibility is known: it ranks below every point that
     could, also below infeasible ones. A value of minus infinity is a failed computation too, never an optimum.
     """
-    known = np.isfinite(f) & np.isfinite(v)
-    return np.where(known, f, np.inf), np.where(known, v, np.inf)
+    known = np.isfinite(f.reshape(len(f), -1)).all(axis=1) & np.isfinite(v)
+    return np.where(known.reshape(-1, *[1] * (f.ndim - 1)), f, np.inf), np.where(known, v, np.inf)

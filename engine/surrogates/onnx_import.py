@@ -142,7 +142,7 @@ def of_file(content: bytes, probe: Floats, n_outputs: int) -> OnnxForm:
 
 def probe_points(inputs: Sequence[InputDeclaration]) -> Floats:
     """Return N_PROBES points within the declared bounds, (N_PROBES, d): their ends, and others evenly spread."""
-    from engine.solvers.base import from_cube, latin_hypercube
+    from engine.solvers.space import from_cube, latin_hypercube
 
     lower = np.array([each.lower for each in inputs], dtype=np.float64)
     upper = np.array([each.upper for each in inputs], dtype=np.float64)

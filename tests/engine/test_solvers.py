@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 
 from engine.errors import ParameterError, ProblemError, ShapeError
 from engine.solvers import SOLVERS, SolverMisuse, SolverStateError, find_solver, from_bytes, from_state, to_bytes
-from engine.solvers.base import latin_hypercube
 from engine.solvers.ranking import best_first, is_at_least_as_good, is_better
+from engine.solvers.space import Space, latin_hypercube
 
 LOWER, UPPER = np.array([-4.0, 10.0, -1e6]), np.array([6.0, 20.0, 3e6])
 
@@ -362,7 +362,7 @@ _ROWS = ("position", "velocity", "best_position", "best_f", "best_v", "populatio
 @pytest.mark.parametrize(
     "damage",
     [
-        lambda state: state.update(version=2),
+        lambda state: state.update(version=1),
         lambda state: state.update(solver="gradient"),
         lambda state: state.pop("generator"),
         lambda state: state.update(generator={"bit_generator": "MT19937"}),
@@ -525,3 +525,103 @@ def test_flat_pieces_do_not_stop_the_search(name):
     best = solved(name, lambda X: np.floor(np.abs(X - 1.7) * 4).sum(axis=1), d=4, budget=4000)
 
     assert best.objective == 0
+
+
+# Variables that take only some values, and starts
+
+
+MIXED = {
+    "lower": np.array([0.0, 1.0, -0.3, 0.0]),
+    "upper": np.array([1.0, 9.0, 0.5, 4.0]),
+    "steps": np.array([0.0, 1.0, 0.2, 1.0]),
+    "choices": np.array([False, False, False, True]),
+}
+
+
+def mixed(X):
+    """Return a surface whose best point is (0.25, 3, 0.1, code 3); the codes have no order."""
+    by_code = np.array([5.0, 2.0, 4.0, 0.0, 3.0])[X[:, 3].astype(int)]
+    return (X[:, 0] - 0.25) ** 2 + (X[:, 1] - 3.2) ** 2 / 10 + np.abs(X[:, 2] - 0.12) + by_code
+
+
+def test_every_point_has_a_value_that_its_variables_may_take(name):
+    asked = run(SOLVERS[name](**MIXED, budget=300, seed=2), mixed)
+
+    assert set(asked[:, 1]) <= set(range(1, 10))
+    assert np.isclose(asked[:, 2, None], [-0.3, -0.1, 0.1, 0.3, 0.5], atol=1e-12).any(axis=1).all()
+    assert set(asked[:, 3]) == {0, 1, 2, 3, 4}
+
+
+def test_mixed_variables_are_searched_to_their_best_values(name):
+    solver = SOLVERS[name](**MIXED, budget=1500, seed=2)
+
+    run(solver, mixed)
+
+    assert solver.result().x == pytest.approx([0.25, 3, 0.1, 3], abs=1e-2)
+
+
+def test_a_run_over_mixed_variables_goes_on_to_the_same_bits(name):
+    whole, part = (SOLVERS[name](**MIXED, budget=400, seed=4) for _ in range(2))
+    expected = run(whole, mixed)
+    before = run(part, mixed, until=150)
+
+    after = run(from_state(from_bytes(to_bytes(part.state_dict()))), mixed)
+
+    np.testing.assert_array_equal(np.concatenate([before, after]), expected)
+
+
+def test_starts_are_among_the_first_points(name):
+    starts = np.array([[0.5, 11.0, 1e6], [100.0, 15.0, 0.0]])
+
+    first = SOLVERS[name](LOWER, UPPER, budget=400, seed=1, starts=starts).ask()
+
+    assert np.isclose(first, starts[0], rtol=1e-12).all(axis=1).any()
+    assert name == "local" or np.isclose(first, [6.0, 15.0, 0.0], rtol=1e-12, atol=1e-6).all(axis=1).any()
+
+
+def test_an_infeasible_start_does_not_keep_a_run_from_what_is_feasible(name):
+    solver = SOLVERS[name](LOWER, UPPER, budget=800, seed=1, starts=[[6.0, 20.0, 3e6]])
+
+    run(solver, bowl, lambda X: np.maximum(0, X[:, 0] - 0.5))
+
+    assert solver.result().violation == 0
+
+
+@pytest.mark.parametrize(
+    ("wrong", "error", "words"),
+    [
+        ({"steps": [-1.0, 0, 0]}, ProblemError, "step of -1"),
+        ({"steps": [1e-300, 0, 0]}, ProblemError, "far too small"),
+        ({"steps": [1.0, 0]}, ShapeError, "3 variables"),
+        ({"choices": [True]}, ShapeError, "3 variables"),
+        ({"choices": [True, False, False]}, ProblemError, "categorical: give a step"),
+        ({"starts": [[1.0, 2.0]]}, ShapeError, "3 variables"),
+        ({"starts": [[1.0, 2.0, np.nan]]}, ShapeError, "finite points"),
+        ({"n_objectives": 0}, ParameterError, "n_objectives"),
+    ],
+)
+def test_a_space_that_contradicts_itself_is_refused(name, wrong, error, words):
+    with pytest.raises(error, match=words):
+        SOLVERS[name](LOWER, UPPER, budget=10, **wrong)
+
+
+@given(
+    st.floats(-1e6, 1e6), st.floats(1e-3, 1e3), st.integers(2, 200), st.lists(st.floats(0, 1), min_size=1, max_size=20)
+)
+def test_cube_and_box_translate_levels_there_and_back(lower, step, n_levels, u):
+    space = Space([lower], [lower + (n_levels - 1) * step], [step])
+
+    X = space.to_box(np.array(u)[:, None])
+
+    np.testing.assert_array_equal(space.to_box(space.to_cube(X)), X)
+    levels = (X - lower) / step
+    np.testing.assert_allclose(levels, np.round(levels), atol=1e-4)
+
+
+def test_evenly_drawn_points_give_every_level_its_turn():
+    space = Space([0.0], [4.0], [1.0])
+
+    found = space.to_box(np.linspace(0, 1, 1001)[:, None])[:, 0]
+
+    counts = np.bincount(found.astype(int))
+    assert counts.tolist() == pytest.approx([200] * 5, abs=1)
