@@ -130,8 +130,8 @@ def score_after(
 
     Returns:
         Both validations, and a note for each output whose R2 exists: "validation.drift" (the skill is gone or notably
-        less), "validation.no_skill" or "validation.holds". ``offset`` is the mean error and ``offset_share`` its part of the
-        mean squared error.
+        less), "validation.no_skill" or "validation.holds". Their ``offset`` is the mean error, and ``offset_share`` its
+        part of the mean squared error.
 
     Raises:
         ShapeError, NotFinite, ParameterError, TrainingError: as ``cross_validate`` and ``split_at``.
