@@ -1,0 +1,165 @@
+"""Minimum redundancy, maximum relevance: inputs that tell much about the output and little about each other.
+
+Notation:
+    X: inputs, shape (n, d).    Y: outputs, shape (n, m).    S: inputs picked so far.
+    V_j: relevance of input j: what it tells about the outputs, mean over them.
+    W_j: redundancy of input j: what it tells about the inputs of S, mean over them.
+
+The first pick has the largest V_j, each later one the largest V_j - W_j ("difference") or V_j / W_j ("quotient").
+
+    measure                V                               W
+    mutual_information     I(x_j; y), by neighbors         I(x_j; x_i)                                MID, MIQ
+    correlation            |Spearman's rho|                |rho|
+    f_test                 F = (n - 2) r^2 / (1 - r^2)     |Pearson's r|                              FCD, FCQ
+
+For the F-test V and W are not of one kind, as in the paper: there the quotient is the better choice.
+
+Sources:
+    Ding and Peng (2005), J. Bioinformatics and Computational Biology 3, 185-205.
+    Peng, Long and Ding (2005), IEEE Trans. Pattern Analysis and Machine Intelligence 27, 1226-1238.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from engine.checks import LARGEST_SEED, whole_number
+from engine.errors import ParameterError
+from engine.importance.information import MOST_ROWS, estimate, normal_scores
+from engine.importance.permutation import rows_of
+from engine.importance.ranking import correlation, rank_correlation
+from engine.surrogates.arrays import Floats
+
+MEASURES = ("mutual_information", "correlation", "f_test")
+CRITERIA = ("difference", "quotient")
+
+LEAST = 0.01
+"""What a redundancy counts at least in a quotient: an estimate near 0 would make any input the best."""
+
+
+@dataclass(frozen=True)
+class Selection:
+    """Inputs in the order in which they were picked.
+
+    Attributes:
+        inputs: those picked, first the most relevant.
+        relevance: V of each.
+        redundancy: W of each with those picked before it; 0 for the first.
+        score: V - W or V / W of each when it was picked; V for the first.
+        measure, criterion: what was asked for.
+        estimator: how the measure was computed, in words.
+        all_relevance: input -> V, also of those not picked.
+    """
+
+    inputs: tuple[str, ...]
+    relevance: tuple[float, ...]
+    redundancy: tuple[float, ...]
+    score: tuple[float, ...]
+    measure: str
+    criterion: str
+    estimator: str
+    all_relevance: dict[str, float]
+
+    def to_json(self) -> dict[str, Any]:
+        """Return everything as values that go to JSON."""
+        names = ("input", "relevance", "redundancy", "score")
+        rows = zip(self.inputs, self.relevance, self.redundancy, self.score, strict=True)
+        return {
+            "picked": [dict(zip(names, row, strict=True)) for row in rows],
+            "measure": self.measure,
+            "criterion": self.criterion,
+            "estimator": self.estimator,
+            "all_relevance": self.all_relevance,
+        }
+
+
+def select(
+    X: Any,
+    Y: Any,
+    *,
+    inputs: Sequence[str],
+    outputs: Sequence[str],
+    n_inputs: int | None = None,
+    measure: str = "mutual_information",
+    criterion: str = "difference",
+    k: int = 3,
+    seed: int = 0,
+) -> Selection:
+    """Return inputs picked for what they tell about the outputs beyond what the earlier ones told.
+
+    Args:
+        X, Y: rows, (n, d) and (n, m), n >= 2, finite.
+        n_inputs: how many to pick; default all, which ranks them.
+        measure, criterion: from the table above.
+        k: neighbors for mutual information.
+        seed: of the noise that tells equal values apart, for mutual information.
+
+    Raises:
+        ParameterError: an argument is not one of those allowed.
+        ShapeError, NotFinite: X or Y is not a matrix of finite numbers that fits its tags, or they differ in rows.
+    """
+    inputs, outputs = tuple(inputs), tuple(outputs)
+    X, Y = rows_of(X, Y, inputs, outputs)
+    for name, given, allowed in (("measure", measure, MEASURES), ("criterion", criterion, CRITERIA)):
+        if given not in allowed:
+            raise ParameterError(f"{name} must be one of {', '.join(allowed)}, not {given!r}", parameter=name)
+    n_inputs = len(inputs) if n_inputs is None else whole_number("n_inputs", n_inputs, 1, len(inputs))
+    k = whole_number("k", k, 1, len(X) - 1)
+    V, redundancy, estimator = _measured(X, Y, measure, k, whole_number("seed", seed, 0, LARGEST_SEED))
+    picks = pick(V, redundancy, n_inputs, criterion)
+    return Selection(
+        inputs=tuple(inputs[j] for j, _, _ in picks),
+        relevance=tuple(float(V[j]) for j, _, _ in picks),
+        redundancy=tuple(w for _, w, _ in picks),
+        score=tuple(score for _, _, score in picks),
+        measure=measure,
+        criterion=criterion,
+        estimator=estimator,
+        all_relevance=dict(zip(inputs, V.tolist(), strict=True)),
+    )
+
+
+def pick(
+    V: Floats, redundancy: Callable[[int], Floats], n: int, criterion: str = "difference"
+) -> list[tuple[int, float, float]]:
+    """Return n picks as (input, W, score).
+
+    Args:
+        V: relevance of each input, shape (d,).
+        redundancy: from an input to what every input tells about it, shape (d,).
+    """
+    is_left, W = np.ones(len(V), dtype=np.bool_), np.zeros(len(V))
+    picks: list[tuple[int, float, float]] = []
+    for n_picked in range(n):
+        score = V - W if criterion == "difference" or n_picked == 0 else V / np.maximum(W, LEAST)
+        j = int(np.argmax(np.where(is_left, score, -np.inf)))
+        picks.append((j, float(W[j]), float(score[j])))
+        is_left[j] = False
+        W = (W * n_picked + redundancy(j)) / (n_picked + 1)
+    return picks
+
+
+def _measured(X: Floats, Y: Floats, measure: str, k: int, seed: int) -> tuple[Floats, Callable[[int], Floats], str]:
+    """Return the relevance of the inputs, the redundancy of all with one, and what the estimator is."""
+    d = X.shape[1]
+    if measure == "mutual_information":
+        rows = np.unique(np.linspace(0, len(X) - 1, min(len(X), MOST_ROWS)).round().astype(np.intp))
+        Z = np.hstack([X, Y])[rows]
+        is_constant = np.ptp(Z, axis=0) == 0
+        scores = np.stack([normal_scores(z, seed + j) for j, z in enumerate(Z.T)], axis=1)
+
+        def told(i: int, j: int) -> float:
+            return 0.0 if is_constant[i] or is_constant[j] else estimate(scores[:, i], scores[:, j], k)
+
+        V = np.array([np.mean([told(j, d + o) for o in range(Y.shape[1])]) for j in range(d)])
+        words = f"Kraskov's estimate from {k} neighbors of {len(rows)} rows, in nats"
+        return V, lambda j: np.array([told(j, i) if i != j else 0.0 for i in range(d)]), words
+    R = np.abs(rank_correlation(np.hstack([X, Y])) if measure == "correlation" else correlation(np.hstack([X, Y])))
+    relevance = R[:d, d:]
+    if measure == "f_test":
+        squares = np.minimum(relevance**2, 1 - 1e-12)
+        relevance = (len(X) - 2) * squares / (1 - squares)
+    words = "Spearman's rank correlation" if measure == "correlation" else "F of a regression on one input, Pearson's r"
+    return relevance.mean(axis=1), lambda j: R[j, :d], words

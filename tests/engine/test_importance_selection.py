@@ -1,0 +1,254 @@
+"""Elimination, and minimum redundancy with maximum relevance."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from engine.errors import ParameterError, ShapeError, TrainingError
+from engine.folds import Validation, folds
+from engine.importance import eliminate, mutual_information, select
+from engine.importance.elimination import backward
+from engine.importance.redundancy import pick
+
+PRINTED = json.loads((Path(__file__).parent.parent / "data" / "reference_feature_selection.json").read_text())
+
+
+def plant(n=240, seed=0, noise=0.3):
+    """Return rows of which three inputs of eight tell the output, one of them not in a straight line."""
+    rng = np.random.default_rng(seed)
+    X = rng.normal(size=(n, 8))
+    y = 2 * X[:, 1] - 1.5 * X[:, 4] + X[:, 6] + noise * rng.normal(size=n)
+    return X, y[:, None]
+
+
+NAMES = {"inputs": [f"x{j}" for j in range(8)], "outputs": ["y"]}
+
+
+# Elimination
+
+
+@pytest.mark.parametrize("by", ["permutation", "model"])
+def test_the_informative_inputs_are_kept_in_every_fold(by):
+    X, Y = plant()
+
+    found = eliminate("linear", X, Y, folds(Validation("random", 4), len(X)), **NAMES, by=by)
+
+    assert found.chosen == ("x1", "x4", "x6")
+    assert found.order[:3] == ("x1", "x4", "x6")
+    assert {name for name, share in found.kept_in_folds.items() if share == 1} == set(found.chosen)
+    assert [found.rank[name] for name in found.order] == [1, 1, 1, 2, 3, 4, 5, 6]
+
+
+def test_the_curve_is_the_score_of_the_inputs_that_are_left():
+    X, Y = plant()
+    by = folds(Validation("random", 4), len(X))
+
+    found = eliminate("linear", X, Y, by, **NAMES, by="model")
+
+    assert [point["n_inputs"] for point in found.curve] == list(range(1, 9))
+    whole = found.curve[-1]
+    for (train, test), r2 in zip(by, whole["per_fold"], strict=True):
+        A = np.column_stack([np.ones(len(train)), X[train]])
+        w = np.linalg.lstsq(A, Y[train])[0]
+        errors = Y[test] - np.column_stack([np.ones(len(test)), X[test]]) @ w
+        assert r2 == pytest.approx(1 - (errors**2).mean() / Y[test].var(), abs=1e-9)
+    assert whole["r2"] == pytest.approx(np.mean(whole["per_fold"]))
+    assert whole["se"] == pytest.approx(np.std(whole["per_fold"], ddof=1) / 2)
+    best = max(point["r2"] for point in found.curve)
+    kept = found.curve[len(found.chosen) - 1]
+    assert found.curve[found.n_best - 1]["r2"] == best
+    assert kept["r2"] >= best - found.curve[found.n_best - 1]["se"]
+    assert kept["n_inputs"] <= found.n_best
+
+
+def test_rows_held_out_do_not_choose_the_inputs_that_they_are_scored_with():
+    """Many useless inputs and few rows: chosen with the test rows they would seem to predict."""
+    rng = np.random.default_rng(5)
+    X, Y = rng.normal(size=(40, 30)), rng.normal(size=(40, 1))
+    names = {"inputs": [f"x{j}" for j in range(30)], "outputs": ["y"]}
+
+    found = eliminate("linear", X, Y, folds(Validation("random", 5), 40), **names, by="model", step=0.3)
+
+    assert max(point["r2"] for point in found.curve) < 0.2
+    chosen_by_all = np.corrcoef(X.T, Y.T)[-1, :-1] ** 2
+    assert chosen_by_all.max() > 0.1  # what peeking would have promised with one input
+    assert [note.code for note in found.notes][-1:] == ["importance.no_skill"]
+
+
+def test_the_example_printed_by_scikit_learn_is_met():
+    from sklearn.datasets import make_friedman1
+    from sklearn.svm import SVR
+
+    X, y = make_friedman1(n_samples=50, n_features=10, random_state=0)
+
+    path = backward(lambda left: SVR(kernel="linear").fit(X[:, left], y).coef_[0] ** 2, 10, fewest=5)
+
+    ranking = np.ones(10, dtype=int)
+    for place, columns in enumerate(reversed(path[:-1])):
+        ranking[[j for j in range(10) if j not in path[-1 - place]]] = place + 2
+        assert len(columns) == 6 + place
+    left = {j: max(i for i, columns in enumerate(path) if j in columns) for j in range(10)}
+    assert [len(path) - left[j] for j in range(10)] == PRINTED["recursive_feature_elimination"]["ranking"]
+
+
+def test_many_may_leave_at_a_time_and_the_fewest_stay():
+    worth = lambda left: np.array(left, dtype=float)  # noqa: E731
+
+    assert backward(worth, 7, fewest=2, step=3) == [[0, 1, 2, 3, 4, 5, 6], [3, 4, 5, 6], [5, 6]]
+    assert [len(left) for left in backward(worth, 10, step=0.5)] == [10, 5, 3, 2, 1]
+    assert backward(lambda left: np.zeros(len(left)), 3) == [[0, 1, 2], [0, 1], [0]]  # of equals the later goes
+
+
+def test_an_input_that_left_beside_its_like_is_told():
+    X, Y = plant()
+    X[:, 0] = X[:, 1] + 0.2 * np.random.default_rng(1).normal(size=len(X))
+
+    found = eliminate("linear", X, Y, folds(Validation("random", 3), len(X)), **NAMES, by="model")
+
+    (note,) = [note for note in found.notes if note.code == "importance.shared"]
+    assert note.message.startswith("'x0' left, but moves together with 'x1'")
+    json.dumps(found.to_json())
+
+
+@pytest.mark.parametrize(
+    ("given", "error"),
+    [
+        ({"by": "luck"}, ParameterError),
+        ({"rule": "most"}, ParameterError),
+        ({"step": 0}, ParameterError),
+        ({"step": 1.5}, ParameterError),
+        ({"fewest": 9}, ParameterError),
+    ],
+)
+def test_an_elimination_that_cannot_be_is_refused(given, error):
+    X, Y = plant(30)
+
+    with pytest.raises(error):
+        eliminate("linear", X, Y, folds(Validation("random", 3), 30), **NAMES, **given)
+
+
+def test_one_fold_is_refused():
+    X, Y = plant(30)
+
+    with pytest.raises(TrainingError, match="at least 2 folds, but there are 1"):
+        eliminate("linear", X, Y, folds(Validation("random", 3), 30)[:1], **NAMES)
+
+
+# Mutual information
+
+
+@pytest.mark.parametrize("rho", [0.0, 0.5, 0.9])
+def test_the_information_of_two_normal_variables_is_the_closed_form(rho):
+    rng = np.random.default_rng(2)
+    x, other = rng.normal(size=(2, 3000))
+    y = rho * x + np.sqrt(1 - rho**2) * other
+
+    # Kraskov et al. show a standard error of about 1/sqrt(n) and next to no bias for normal variables
+    assert mutual_information(np.exp(x), -(y**3)) == pytest.approx(-0.5 * np.log(1 - rho**2), abs=3 / np.sqrt(3000))
+
+
+def test_a_relation_without_correlation_is_seen_and_agrees_with_scikit_learn():
+    from sklearn.feature_selection import mutual_info_regression
+
+    rng = np.random.default_rng(3)
+    x = rng.uniform(-1, 1, 2000)
+    y = x**2 + 0.05 * rng.normal(size=2000)
+    theirs = mutual_info_regression(x[:, None], y, random_state=0)[0]
+
+    assert abs(np.corrcoef(x, y)[0, 1]) < 0.1
+    assert mutual_information(x, y) == pytest.approx(theirs, rel=0.1)
+
+
+def test_steps_are_worth_the_information_of_the_steps():
+    rng = np.random.default_rng(4)
+    step = rng.integers(0, 4, 4000)
+
+    assert mutual_information(step, step + 0.01 * rng.random(4000)) == pytest.approx(np.log(4), abs=0.08)
+    assert mutual_information(step, np.ones(4000)) == 0
+
+
+def test_vectors_that_do_not_fit_are_refused():
+    with pytest.raises(ShapeError, match="above 3"):
+        mutual_information([1, 2, 3], [1, 2, 3])
+    with pytest.raises(ShapeError):
+        mutual_information([1, 2, 3, 4, np.nan], [1, 2, 3, 4, 5])
+
+
+# Minimum redundancy, maximum relevance
+
+
+def test_picks_on_a_small_table_are_those_made_by_hand():
+    V = np.array([0.8, 0.7, 0.5, 0.1])
+    between = np.array([[1, 0.6, 0.1, 0.0], [0.6, 1, 0.2, 0.0], [0.1, 0.2, 1, 0.0], [0.0, 0.0, 0.0, 1]])
+
+    difference = pick(V, lambda j: between[j], 4)
+    quotient = pick(V, lambda j: between[j], 4, "quotient")
+
+    # first 0; then 0.7 - 0.6, 0.5 - 0.1, 0.1 - 0; then 0.7 - 0.4, 0.1 - 0; then 0.1 - 0
+    assert [j for j, _, _ in difference] == [0, 2, 1, 3]
+    assert [score for *_, score in difference] == pytest.approx([0.8, 0.4, 0.3, 0.1])
+    assert [w for _, w, _ in difference] == pytest.approx([0, 0.1, 0.4, 0.0])
+    # 0.7 / 0.6, 0.5 / 0.1, 0.1 / 0.01, the least that counts; then 0.7 / 0.3, 0.5 / 0.05; then 0.7 / (0.8 / 3)
+    assert [j for j, _, _ in quotient] == [0, 3, 2, 1]
+    assert [score for *_, score in quotient] == pytest.approx([0.8, 10, 10, 0.7 / (0.8 / 3)])
+
+
+@pytest.mark.parametrize("measure", ["mutual_information", "correlation", "f_test"])
+@pytest.mark.parametrize("criterion", ["difference", "quotient"])
+def test_a_copy_of_the_best_input_comes_after_what_is_new(measure, criterion):
+    X, Y = plant(400)
+    X[:, 0] = X[:, 1] + 0.05 * np.random.default_rng(1).normal(size=400)
+
+    found = select(X, Y, **NAMES, n_inputs=3, measure=measure, criterion=criterion)
+
+    if (measure, criterion) == ("f_test", "difference"):  # F is in the hundreds, |r| below 1: redundancy is not felt
+        assert set(found.inputs[:2]) == {"x0", "x1"}
+    else:
+        assert len({"x0", "x1"} & set(found.inputs[:2])) == 1
+        assert found.inputs[1] == "x4"
+    assert found.all_relevance["x0"] == pytest.approx(found.all_relevance["x1"], rel=0.25)
+
+
+def test_the_f_of_an_input_is_that_of_scikit_learn():
+    from sklearn.feature_selection import f_regression
+
+    X, Y = plant(100)
+
+    found = select(X, Y, **NAMES, measure="f_test")
+
+    assert list(found.all_relevance.values()) == pytest.approx(f_regression(X, Y[:, 0])[0], rel=1e-9)
+
+
+def test_relevance_is_the_mean_over_the_outputs_and_a_constant_input_has_none():
+    X, Y = plant(200)
+    X[:, 2] = 5.0
+    both = np.hstack([Y, X[:, 3:4] ** 3])
+    names = {"inputs": NAMES["inputs"], "outputs": ["y", "z"]}
+
+    for measure in ("mutual_information", "correlation"):
+        together = select(X, both, **names, measure=measure).all_relevance
+        alone = select(X, Y, **NAMES, measure=measure).all_relevance
+
+        assert together["x2"] == 0
+        assert together["x1"] == pytest.approx(alone["x1"] / 2, abs=0.1)
+        assert together["x3"] > 0.45
+
+
+def test_a_selection_is_reproducible_and_goes_to_json():
+    X, Y = plant(100)
+
+    first, again = (select(X, Y, **NAMES, seed=7).to_json() for _ in range(2))
+
+    assert json.dumps(first) == json.dumps(again)
+    assert first["picked"][0]["redundancy"] == 0
+    assert "Kraskov" in first["estimator"]
+
+
+@pytest.mark.parametrize("given", [{"measure": "taste"}, {"criterion": "sum"}, {"n_inputs": 9}, {"k": 0}])
+def test_a_selection_that_cannot_be_is_refused(given):
+    X, Y = plant(30)
+
+    with pytest.raises(ParameterError):
+        select(X, Y, **NAMES, **given)
