@@ -3,11 +3,12 @@
 Notation:
     d: number of inputs.    s: number of inputs still in.    k: folds.
     R2(s): R2 with s inputs left, mean over outputs, mean over the folds.    se(s): its standard error over the folds.
+    D(s): by how much R2 with s inputs falls short of the largest, fold by fold.
 
 Which inputs go is decided anew in every fold, from its training rows alone: a score of inputs that were chosen with
 the help of the rows that they are scored on would flatter itself. ``best`` takes the s of the largest R2(s);
-``one_se`` the smallest s whose R2(s) is at least that of the best less its standard error: fewer tags to keep in
-order for a difference that may be chance.
+``one_se`` the smallest s whose D(s) is on average no more than its standard error: fewer tags to keep in order for a
+difference that may be chance. Folds are compared each with itself, since some are harder than others for any inputs.
 
 Sources:
     Guyon, Weston, Barnhill and Vapnik (2002), Machine Learning 46, 389-422.
@@ -220,9 +221,10 @@ class _Job:
 
 def _answer(job: _Job, final: list[list[int]], paths: list[list[list[int]]], scores: Floats, rule: str) -> Elimination:
     """Return the answer from the columns left at each step, of all rows and of each fold, and R2 (folds, steps)."""
-    mean, se = scores.mean(axis=0), scores.std(axis=0, ddof=1) / np.sqrt(len(scores))
+    mean, se = scores.mean(axis=0), _standard_error(scores)
     best = len(mean) - 1 - int(np.argmax(mean[::-1]))  # of equals the one with fewer inputs
-    place = best if rule == "best" else int(np.flatnonzero(mean >= mean[best] - se[best])[-1])
+    short = scores[:, [best]] - scores
+    place = best if rule == "best" else int(np.flatnonzero(short.mean(axis=0) <= _standard_error(short))[-1])
     names = job.inputs
     left_at = {column: step for step, columns in enumerate(final) for column in columns}  # the last step it was in
     kept = [sum(column in path[place] for path in paths) / len(paths) for column in range(len(names))]
@@ -248,6 +250,11 @@ def _answer(job: _Job, final: list[list[int]], paths: list[list[list[int]]], sco
         rule=rule,
         notes=_notes(job, chosen, float(mean[place])),
     )
+
+
+def _standard_error(values: Floats) -> Floats:
+    """Return the standard error of the mean over the first axis."""
+    return np.asarray(values.std(axis=0, ddof=1) / np.sqrt(len(values)))
 
 
 def _notes(job: _Job, chosen: tuple[str, ...], r2: float) -> tuple[Note, ...]:

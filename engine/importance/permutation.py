@@ -20,12 +20,13 @@ Sources:
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 
 from engine.checks import LARGEST_SEED, whole_number
 from engine.errors import ParameterError, ShapeError, TrainingError
+from engine.evaluator import Model
 from engine.folds import Fold
 from engine.honest import Note
 from engine.importance.ranking import (
@@ -45,21 +46,6 @@ CHUNK = 100_000
 
 NO_SKILL = 0.05
 """Below this R2 on held-out rows, what a model makes of its inputs is chance."""
-
-
-class Model(Protocol):
-    """Anything that predicts outputs from inputs: a surrogate, a composed process, or what somebody wrote."""
-
-    @property
-    def inputs(self) -> tuple[str, ...]:
-        """Tags of the columns of X."""
-
-    @property
-    def outputs(self) -> tuple[str, ...]:
-        """Tags of the columns of the predictions."""
-
-    def predict(self, X: Floats) -> Floats:
-        """Return predictions (n, m) for X (n, d)."""
 
 
 def permutation_importance(
@@ -92,7 +78,7 @@ def permutation_importance(
         ParameterError: a number is out of its range.
     """
     X, Y = rows_of(X, Y, model.inputs, model.outputs)
-    study = _Study(X, Y, model.inputs, model.outputs, n_repeats, correlated, seed)
+    study = _Study(X, Y, tuple(model.inputs), tuple(model.outputs), n_repeats, correlated, seed)
     study.add(model, np.arange(len(X)))
     return study.importance(n_draws, level, clusters)
 

@@ -56,11 +56,19 @@ def test_the_curve_is_the_score_of_the_inputs_that_are_left():
         assert r2 == pytest.approx(1 - (errors**2).mean() / Y[test].var(), abs=1e-9)
     assert whole["r2"] == pytest.approx(np.mean(whole["per_fold"]))
     assert whole["se"] == pytest.approx(np.std(whole["per_fold"], ddof=1) / 2)
-    best = max(point["r2"] for point in found.curve)
-    kept = found.curve[len(found.chosen) - 1]
-    assert found.curve[found.n_best - 1]["r2"] == best
-    assert kept["r2"] >= best - found.curve[found.n_best - 1]["se"]
-    assert kept["n_inputs"] <= found.n_best
+
+
+def test_the_fewest_inputs_are_kept_that_fall_short_by_no_more_than_a_standard_error():
+    X, Y = plant(60, noise=2.0)
+    by = folds(Validation("random", 5), len(X))
+
+    fewer, best = (eliminate("linear", X, Y, by, **NAMES, by="model", rule=rule) for rule in ("one_se", "best"))
+
+    scores = np.array([point["per_fold"] for point in fewer.curve])  # (8, folds)
+    short = scores[fewer.n_best - 1] - scores
+    is_near = short.mean(axis=1) <= short.std(axis=1, ddof=1) / np.sqrt(5)
+    assert fewer.n_best == 1 + np.argmax(scores.mean(axis=1)) == len(best.chosen)
+    assert len(fewer.chosen) == 1 + np.argmax(is_near)
 
 
 def test_rows_held_out_do_not_choose_the_inputs_that_they_are_scored_with():
