@@ -20,10 +20,11 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from engine.checks import floats
-from engine.errors import ShapeError
+from engine.errors import ProblemError, ShapeError
 from engine.expressions import Expression
 from engine.problem import Limit, Problem, Term
-from engine.solvers.space import from_cube, latin_hypercube
+from engine.solvers.space import Space, latin_hypercube
+from engine.trust import Envelope
 
 Floats = NDArray[np.float64]
 
@@ -59,14 +60,18 @@ class Evaluation:
     """The values of n points.
 
     Attributes:
-        objective: what is minimized, shape (n,).
+        objective: what is minimized, shape (n,): the sum of the objectives.
+        objectives: each objective on its own, shape (n, number of objectives), in the order of Problem.objectives.
         violation: of each limit, in its scale, shape (n, l), >= 0; NaN where the limit's value is.
-        total_violation: their sum, shape (n,); 0 where the point is feasible.
+        distrust: by how far the points lie outside of the trust envelope, shape (n,), >= 0; 0 without one.
+        total_violation: the sum of both, shape (n,); 0 where the point is feasible.
         outputs: predicted outputs, shape (n, m).
     """
 
     objective: Floats
+    objectives: Floats
     violation: Floats
+    distrust: Floats
     total_violation: Floats
     outputs: Floats
 
@@ -82,6 +87,7 @@ class TermReport:
     cost: float
     weight: float
     scale: float
+    objective: str | None = None
 
 
 @dataclass(frozen=True)
@@ -89,7 +95,7 @@ class LimitReport:
     """How one limit stands.
 
     Attributes:
-        of, lower, upper, scale: the limit, with the scale that was used.
+        of, lower, upper, scale: the limit, with the scale that was used; of an equality, the bounds of its tolerance.
         value: of its expression, in its own unit.
         margin: distance to the nearer bound, same unit: kept by this much, or broken by it if negative.
         is_kept: whether it holds (up to ROUNDING).
@@ -128,6 +134,8 @@ class Report:
         is_feasible: whether all limits are kept.
         total_violation: sum of the violations, each in its scale; 0 if feasible.
         terms, limits, variables: in the order of the problem.
+        objectives: each objective by its name ("objective" if it has none), if there are several.
+        trust: where the point lies to the trust envelope; None without one.
     """
 
     inputs: Mapping[str, float]
@@ -138,6 +146,8 @@ class Report:
     terms: tuple[TermReport, ...]
     limits: tuple[LimitReport, ...]
     variables: tuple[VariableReport, ...]
+    objectives: Mapping[str, float]
+    trust: Mapping[str, Any] | None
 
 
 class Evaluator:
@@ -146,25 +156,30 @@ class Evaluator:
     Args:
         problem: what is wanted.
         model: what predicts it.
+        envelope: the region where the model is trusted: a limit like the others; None for none.
 
     Raises:
-        ProblemError: the problem does not fit the model.
+        ProblemError: the problem does not fit the model, or the envelope speaks of tags that the model does not have.
         ShapeError: the model does not return one row of outputs for each row of inputs.
 
     Attributes:
         problem: the problem with every scale filled in.
-        lower, upper: bounds of the variables, shape (number of variables,).
+        model: as given.
+        lower, upper, steps, choices: the space of the variables, shape (number of variables,) each.
     """
 
-    def __init__(self, problem: Problem, model: Model) -> None:
+    def __init__(self, problem: Problem, model: Model, envelope: Envelope | None = None) -> None:
         problem.check(model.inputs, model.outputs)
-        self._model = model
+        self.model, self._envelope = model, envelope
+        _check_envelope(envelope, model)
         self._terms = [Expression.parse(term.of) for term in problem.terms]
         self._limits = [Expression.parse(limit.of) for limit in problem.limits]
         self._free = [list(model.inputs).index(variable.tag) for variable in problem.variables]
         self._fixed = np.array([problem.fixed.get(tag, np.nan) for tag in model.inputs], dtype=np.float64)
         self.lower = np.array([variable.lower for variable in problem.variables], dtype=np.float64)
         self.upper = np.array([variable.upper for variable in problem.variables], dtype=np.float64)
+        self.steps = np.array([variable.spacing for variable in problem.variables], dtype=np.float64)
+        self.choices = np.array([variable.type == "categorical" for variable in problem.variables])
         self.problem = self._with_scales(problem)
 
     def evaluate(self, X_free: ArrayLike) -> Evaluation:
@@ -187,8 +202,8 @@ class Evaluator:
         terms = zip(self.problem.terms, self._terms, strict=True)
         limits = zip(self.problem.limits, self._limits, strict=True)
         return Report(
-            inputs={tag: float(columns[tag][0]) for tag in self._model.inputs},
-            outputs=dict(zip(self._model.outputs, Y[0].tolist(), strict=True)),
+            inputs={tag: float(columns[tag][0]) for tag in self.model.inputs},
+            outputs=dict(zip(self.model.outputs, Y[0].tolist(), strict=True)),
             objective=float(point.objective[0]),
             is_feasible=bool(point.total_violation[0] == 0),
             total_violation=float(point.total_violation[0]),
@@ -200,7 +215,42 @@ class Evaluator:
                 )
                 for variable, x in zip(self.problem.variables, x_free.tolist(), strict=True)
             ),
+            objectives=self._named(point.objectives[0]),
+            trust=self._trust(columns),
         )
+
+    def values(self, X_free: ArrayLike) -> Floats:
+        """Return the objective and then the value of each term in its own unit, shape (n, 1 + number of terms).
+
+        Raises:
+            ShapeError: as ``evaluate``.
+        """
+        columns, Y = self._predicted(X_free)
+        terms = [expression.evaluate(columns) for expression in self._terms]
+        return np.column_stack([self._computed(columns, Y).objective, *terms])
+
+    def starts(self, points: Sequence[Mapping[str, float]]) -> Floats:
+        """Return points given by tag as values of the variables, shape (number of points, number of variables).
+
+        Raises:
+            ProblemError: a variable has no value in one of them.
+        """
+        for i, point in enumerate(points):
+            if missing := [variable.tag for variable in self.problem.variables if variable.tag not in point]:
+                raise ProblemError(f"start {i} has no value for {missing[0]!r}", tag=missing[0])
+        rows = [[point[variable.tag] for variable in self.problem.variables] for point in points]
+        return floats("starts", rows).reshape(len(rows), len(self._free))
+
+    def _trust(self, columns: Mapping[str, Floats]) -> dict[str, Any] | None:
+        if self._envelope is None:
+            return None
+        return self._envelope.report(np.array([columns[tag][0] for tag in self._envelope.tags]))
+
+    def _named(self, objectives: Floats) -> dict[str, float]:
+        names = self.problem.objectives
+        if len(names) == 1:
+            return {}
+        return {name or "objective": float(value) for name, value in zip(names, objectives, strict=True)}
 
     def _predicted(self, X_free: ArrayLike) -> tuple[dict[str, Floats], Floats]:
         """Return the columns of all inputs and outputs by tag, (n,) each, and Y."""
@@ -209,30 +259,36 @@ class Evaluator:
             raise ShapeError(f"points have shape {given.shape}, but there are {len(self._free)} variables")
         X = np.tile(self._fixed, (len(given), 1))
         X[:, self._free] = given
-        Y = floats("what the model returned", self._model.predict(X))
-        wanted = (len(X), len(self._model.outputs))
+        Y = floats("what the model returned", self.model.predict(X))
+        wanted = (len(X), len(self.model.outputs))
         if Y.shape != wanted:
             raise ShapeError(f"the model returned shape {Y.shape} for {len(X)} points, but {wanted} is needed")
-        tags = (*self._model.inputs, *self._model.outputs)
+        tags = (*self.model.inputs, *self.model.outputs)
         return dict(zip(tags, (*X.T, *Y.T), strict=True)), Y
 
     def _computed(self, columns: Mapping[str, Floats], Y: Floats) -> Evaluation:
-        objective = np.zeros(len(Y))
+        objectives = np.zeros((len(Y), len(self.problem.objectives)))
         violation = np.zeros((len(Y), len(self._limits)))
+        distrust = np.zeros(len(Y))
+        if self._envelope:
+            distrust = self._envelope.violation(np.column_stack([columns[tag] for tag in self._envelope.tags]))
         with np.errstate(over="ignore", invalid="ignore"):
             for term, expression in zip(self.problem.terms, self._terms, strict=True):
-                objective += term.weight * cost(term, expression.evaluate(columns))
+                j = self.problem.objectives.index(term.objective)
+                objectives[:, j] += term.weight * cost(term, expression.evaluate(columns))
             for j, (limit, expression) in enumerate(zip(self.problem.limits, self._limits, strict=True)):
                 violation[:, j] = excess(limit, expression.evaluate(columns))
-            return Evaluation(objective, violation, violation.sum(axis=1), Y)
+            total = violation.sum(axis=1) + distrust
+            return Evaluation(objectives.sum(axis=1), objectives, violation, distrust, total, Y)
 
     def _with_scales(self, problem: Problem) -> Problem:
         is_single = len(problem.terms) == 1
         open_terms = any(term.scale is None for term in problem.terms) and not is_single
         open_limits = any(limit.scale is None for limit in problem.limits)
         if open_terms or open_limits:
-            U = latin_hypercube(np.random.default_rng(0), PROBE, len(self._free))
-            columns, _ = self._predicted(from_cube(U, self.lower, self.upper))
+            space = Space(self.lower, self.upper, self.steps, self.choices)
+            U = latin_hypercube(np.random.default_rng(0), PROBE, space.c)
+            columns, _ = self._predicted(space.to_box(U))
         terms = [
             term
             if term.scale is not None
@@ -244,6 +300,12 @@ class Evaluator:
             for limit, part in zip(problem.limits, self._limits, strict=True)
         ]
         return replace(problem, terms=tuple(terms), limits=tuple(limits))
+
+
+def _check_envelope(envelope: Envelope | None, model: Model) -> None:
+    known = {*model.inputs, *model.outputs}
+    if envelope and (unknown := [tag for tag in envelope.tags if tag not in known]):
+        raise ProblemError(f"the trust envelope speaks of {unknown[0]!r}, which the model does not have", tags=unknown)
 
 
 def cost(term: Term, value: Floats) -> Floats:
@@ -260,7 +322,7 @@ def excess(limit: Limit, value: Floats) -> Floats:
     """Return by how much a limit is broken, in its scale, shape of ``value``; 0 where it is kept up to ROUNDING."""
     scale = limit.scale or 1.0
     violation = np.zeros_like(value)
-    for bound, sign in ((limit.lower, -1.0), (limit.upper, 1.0)):
+    for bound, sign in zip(limit.bounds, (-1.0, 1.0), strict=True):
         if bound is not None:
             beyond = sign * (value - bound)
             forgiven = ROUNDING * (min(scale, abs(bound)) if bound else scale)
@@ -286,18 +348,20 @@ def _term_report(term: Term, value: Floats) -> TermReport:
         cost=float(cost(term, value)[0]),
         weight=term.weight,
         scale=term.scale or 1.0,
+        objective=term.objective,
     )
 
 
 def _limit_report(limit: Limit, value: Floats) -> LimitReport:
     scale, at = limit.scale or 1.0, float(value[0])
-    above_lower = np.inf if limit.lower is None else at - limit.lower
-    below_upper = np.inf if limit.upper is None else limit.upper - at
+    lower, upper = limit.bounds
+    above_lower = np.inf if lower is None else at - lower
+    below_upper = np.inf if upper is None else upper - at
     margin = float(np.minimum(above_lower, below_upper))  # NaN where the value is
     return LimitReport(
         of=limit.of,
-        lower=limit.lower,
-        upper=limit.upper,
+        lower=lower,
+        upper=upper,
         value=at,
         margin=margin,
         is_kept=bool(excess(limit, value)[0] == 0),

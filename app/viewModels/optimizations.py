@@ -26,7 +26,7 @@ from engine.optimize import Optimum
 from engine.solvers import SOLVERS as KNOWN_SOLVERS
 from engine.surrogates import Surrogate
 
-SOLVERS = list(KNOWN_SOLVERS)
+SOLVERS = [name for name, solver in KNOWN_SOLVERS.items() if not solver.is_multi_objective]
 """The solvers that can be asked for; the first is the default."""
 
 LARGEST_BUDGET = 1_000_000

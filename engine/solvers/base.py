@@ -41,6 +41,10 @@ MOST_EVALUATIONS = 10**8
 """The largest budget. Populations grow with its root, and the links of a swarm with the square of that."""
 
 
+MOST_OBJECTIVES = 20
+"""Beyond this, nearly no point dominates another, and a front is no help to anybody."""
+
+
 class SolverMisuse(EngineError):  # noqa: N818  (an order of calls that makes no sense)
     """Points were asked for or told out of turn."""
 
@@ -63,6 +67,21 @@ class Best:
     violation: float
 
 
+@dataclass(frozen=True)
+class Population:
+    """Points with their values.
+
+    Attributes:
+        X: the points, shape (n, d), in the units of the variables.
+        F: their objectives, shape (n, p).
+        violation: their total violations, shape (n,).
+    """
+
+    X: Floats
+    F: Floats
+    violation: Floats
+
+
 class Solver(ABC):
     """Minimizes an objective over a box with ``ask`` and ``tell``, until its budget is spent.
 
@@ -73,7 +92,7 @@ class Solver(ABC):
         seed: of everything random, from 0; the same seed gives the same points, bit for bit.
         starts: points to begin with, shape (s, d), in the units of the variables, such as the operating point of now;
             each is moved to the nearest value that its variables may take.
-        n_objectives: p; more than one is for solvers that are ``is_multi_objective``.
+        n_objectives: p: 1, or for solvers that are ``is_multi_objective`` from 2 to MOST_OBJECTIVES.
 
     Raises:
         ShapeError: the space or the starts are not arrays of numbers that fit each other.
@@ -102,7 +121,8 @@ class Solver(ABC):
     ) -> None:
         self.space = Space(lower, upper, steps, choices)
         self.budget = checked_budget(budget)
-        self.n_objectives = whole_number("n_objectives", n_objectives, 1, None if self.is_multi_objective else 1)
+        allowed = (2, MOST_OBJECTIVES) if self.is_multi_objective else (1, 1)
+        self.n_objectives = whole_number("n_objectives", n_objectives, *allowed)
         self._rng = np.random.Generator(np.random.PCG64(checked_seed(seed)))
         self._evaluations = 0
         self._asked: tuple[Floats, Floats] | None = None  # X and U that wait for their values
@@ -181,12 +201,30 @@ class Solver(ABC):
         self._remember(asked, f, v)
         self._asked = None
         self._evaluations += len(U)
-        if not self.is_done:  # a population that was cut is always the last, so _learn sees whole ones only
+        if self.is_done:  # a population that was cut is always the last, so _learn sees whole ones only
+            self._conclude(U, f, v)
+        else:
             self._learn(U, f, v)
 
     def result(self) -> Best | None:
         """Return the best point told so far, the earliest of equals; None before one could be computed."""
         return self._best
+
+    def front(self) -> Population:
+        """Return the points of which none is better than another in all objectives.
+
+        Raises:
+            SolverMisuse: the solver is for one objective.
+        """
+        raise SolverMisuse(f"{self.name} is for one objective and has no front")
+
+    def reference(self) -> Floats:
+        """Return the point from which the hypervolume of the front can be measured, shape (p,).
+
+        Raises:
+            SolverMisuse: the solver is for one objective.
+        """
+        raise SolverMisuse(f"{self.name} is for one objective and has no front")
 
     # State
 
@@ -247,6 +285,9 @@ class Solver(ABC):
         return solver
 
     # Inside
+
+    def _conclude(self, U: Floats, f: Floats, v: Floats) -> None:  # noqa: B027  (few need it)
+        """Take the values of the last population, which may be cut. The best point is kept without this."""
 
     def _first_points(self, n: int) -> Floats:
         """Return n points to begin with, (n, c): the starts, and a Latin hypercube for the rest."""

@@ -210,7 +210,7 @@ def test_a_module_without_a_production_model_cannot_be_optimized(app, client, he
     assert n_optimizations(app) == 0
 
 
-def test_the_solvers_that_can_be_asked_for_are_those_of_the_issue():
+def test_the_solvers_that_can_be_asked_for_are_those_of_the_engine():
     assert SOLVERS == ["pso", "de"]
 
 

@@ -110,7 +110,7 @@ TERM = {"goal": "minimize", "of": "NOx"}
         ({"variables": {"O2": [2, 6]}}, "variables", "must be a list, not dict"),
         ({"variables": [VARIABLE, 7]}, "variables[1]", "must be an object with named fields, not int 7"),
         ({"variables": [{"tag": "O2", "lower": 2.0}]}, "variables[0].upper", "is missing"),
-        ({"variables": [VARIABLE | {"step": 1}]}, "variables[0].step", "is not a field"),
+        ({"variables": [VARIABLE | {"stride": 1}]}, "variables[0].stride", "is not a field"),
         ({"variables": [VARIABLE | {"tag": ""}]}, "variables[0].tag", "must be the name of a tag"),
         ({"variables": [VARIABLE | {"tag": 5}]}, "variables[0].tag", "must be the name of a tag, not 5"),
         ({"variables": [VARIABLE | {"lower": 7.0}]}, "variables[0]", "lower bound 7 above its upper bound 6"),
