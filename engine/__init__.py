@@ -9,6 +9,7 @@ In the order in which they are used:
     engine.honest       compare, score_after, Note: what a score at random hides, and whether it lasts, in words
     engine.surrogates   KINDS, describe_params, fit, save, load, Surrogate: models that predict outputs from inputs
     engine.importance   model_importance, held_out_importance, eliminate, select, Importance: which inputs matter
+    engine.explain      partial_dependence, contributions, explain_change: why a model says what it says
     engine.problem      Problem, Variable, Term, Limit: what is free, what is wanted, and within which limits
     engine.optimize     minimize, Optimum, Step: the best inputs within a budget of evaluations, resumable
     engine.solvers      SOLVERS, from_state: what searches, with ask and tell, on objectives of your own too

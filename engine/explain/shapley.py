@@ -1,0 +1,186 @@
+"""Contributions: what each input adds to a prediction, so that together they add up to it.
+
+Notation:
+    x: the point that is explained, shape (d,).    b: a row of the background, shape (d,), of n_b rows.
+    S: a set of inputs.    v(S): mean over b of f(inputs in S as in x, all others as in b), shape (m,).
+    phi_j: contribution of input j, its Shapley value in the game v, shape (m,), in the units of the outputs.
+
+    base + sum of phi_j = f(x), where base = v({}) = mean over b of f(b)
+
+The background says against what: "200 MW adds 3 to the mean of the last month". It decides what a contribution means,
+so it should be rows like those that the question is about. With a single row as background it is the way from that
+row to x: ``explain_change``.
+
+    method       how                                                                              is exact
+    "linear"     phi_j = coefficient x (x_j - mean of b_j)                                        yes
+    "trees"      every way of mixing x and b is followed down every tree at once (``mixtures``)   yes
+    "subsets"    v of every S, for up to ten inputs that differ from the background               yes
+    "orders"     inputs set one after the other in random orders, each with its reverse           no, but adds up
+
+Inputs that are the same in x and in all of the background add nothing and are not counted.
+
+Mixing x with b makes rows that were perhaps never measured. Where inputs move together, as they do in a plant, the
+contributions of the model on such rows are part of the answer: read those of a correlated group as one.
+
+Sources:
+    Shapley (1953), Contributions to the Theory of Games II, 307-317; Lundberg and Lee (2017), NIPS 30.
+    Janzing, Minorics and Bloebaum (2020), AISTATS, PMLR 108, 2907-2916: setting inputs, not conditioning on them.
+"""
+
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Any
+
+import numpy as np
+
+from engine.attribution import attribute
+from engine.checks import LARGEST_SEED, whole_number
+from engine.errors import ShapeError
+from engine.evaluator import Model
+from engine.explain.asking import CHUNK, predicted, sampled
+from engine.explain.mixtures import tree_contributions
+from engine.surrogates.arrays import Bools, Floats, Ints, matrix
+from engine.surrogates.linear import LinearForm
+from engine.surrogates.trees import TreeEnsemble
+
+
+@dataclass(frozen=True, eq=False)
+class Contributions:
+    """What each input adds to each of n predictions.
+
+    Attributes:
+        inputs, outputs: the d inputs and m outputs.
+        X: the points, shape (n, d).
+        predictions: f(x), shape (n, m); base + the sum of the contributions, up to rounding.
+        base: mean prediction over the background, shape (m,).
+        values: phi, shape (n, d, m), in the units of the outputs.
+        methods: how each point was computed, n of the words above.
+        background: the rows that were compared with, shape (n_b, d).
+    """
+
+    inputs: tuple[str, ...]
+    outputs: tuple[str, ...]
+    X: Floats = field(repr=False)
+    predictions: Floats = field(repr=False)
+    base: Floats
+    values: Floats = field(repr=False)
+    methods: tuple[str, ...]
+    background: Floats = field(repr=False)
+
+    @property
+    def is_exact(self) -> bool:
+        """Whether no contribution is an estimate."""
+        return "orders" not in self.methods
+
+    @property
+    def mean_size(self) -> Floats:
+        """Mean of |phi| over the points, (d, m), in the units of the outputs: how far each input moves predictions."""
+        return np.asarray(np.abs(self.values).mean(axis=0))
+
+    def to_json(self) -> dict[str, Any]:
+        """Return a list of points, each with what every input adds, largest first on the first output's scale."""
+        return {
+            "outputs": list(self.outputs),
+            "base": self.base.tolist(),
+            "n_background": len(self.background),
+            "is_exact": self.is_exact,
+            "points": [self._point(i) for i in range(len(self.X))],
+        }
+
+    def _point(self, i: int) -> dict[str, Any]:
+        size = np.abs(self.values[i]) / np.where(self._scale == 0, 1.0, self._scale)
+        order = np.argsort(-size.max(axis=1), kind="stable").tolist()
+        return {
+            "prediction": self.predictions[i].tolist(),
+            "method": self.methods[i],
+            "inputs": [
+                {"input": self.inputs[j], "value": float(self.X[i, j]), "adds": self.values[i, j].tolist()}
+                for j in order
+            ],
+        }
+
+    @property
+    def _scale(self) -> Floats:
+        return np.asarray(np.abs(self.values).max(axis=(0, 1), initial=0.0))
+
+
+def contributions(model: Model, X: Any, background: Any, *, n_background: int = 100, seed: int = 0) -> Contributions:
+    """Return what each input adds to the predictions at X, compared with a background.
+
+    For two points in X, such as the operating point of now and an optimum, the difference of their contributions tells
+    how these change; ``explain_change`` tells what the changes themselves add.
+
+    Args:
+        model: predicts outputs from inputs.
+        X: the points, shape (n, d), finite.
+        background: rows to compare with, shape (q, d), q >= 1, finite.
+        n_background: how many of them are used, drawn at random; all if there are fewer. The time grows with it.
+        seed: of that draw, and of the orders where they are drawn.
+
+    Raises:
+        ShapeError, NotFinite: X or background is not a matrix of finite numbers with a column for each input.
+        ParameterError: n_background or seed is not such a whole number.
+    """
+    X, rows = matrix("X", X, model.inputs), matrix("background", background, model.inputs)
+    if len(rows) == 0:
+        raise ShapeError(f"background has shape {rows.shape}: at least 1 row is needed")
+    seed = whole_number("seed", seed, 0, LARGEST_SEED)
+    B = rows[sampled(len(rows), whole_number("n_background", n_background, 1), seed)]
+    values, methods = _values(model, X, B, seed)
+    return Contributions(
+        inputs=tuple(model.inputs),
+        outputs=tuple(model.outputs),
+        X=X,
+        predictions=predicted(model, X) if len(X) else np.empty((0, len(model.outputs))),
+        base=predicted(model, B).mean(axis=0),
+        values=values,
+        methods=methods,
+        background=B,
+    )
+
+
+def explain_change(model: Model, before: Any, after: Any, *, seed: int = 0) -> Contributions:
+    """Return what each changed input adds on the way from one point to another, each of shape (d,).
+
+    ``base`` is the prediction before, ``predictions[0]`` the one after, and ``values[0]`` adds up to their difference:
+    the gain of each input averaged over the orders in which the changes could be made. Inputs that stay add 0.
+
+    Raises:
+        ShapeError, NotFinite, ParameterError: as for ``contributions``.
+    """
+    return contributions(model, [after], [before], seed=seed)
+
+
+def _values(model: Model, X: Floats, B: Floats, seed: int) -> tuple[Floats, tuple[str, ...]]:
+    """Return phi, (n, d, m), and the method of each point."""
+    form = _plain_form(model)
+    if isinstance(form, LinearForm):
+        steps = (X - B.mean(axis=0)) / form.scaling.scale
+        return steps[:, :, None] * form.coefficients, ("linear",) * len(X)
+    if isinstance(form, TreeEnsemble):
+        return tree_contributions(form, X, B), ("trees",) * len(X)
+    values = np.zeros((len(X), len(model.inputs), len(model.outputs)))
+    methods = []
+    for i, x in enumerate(X):
+        players = np.flatnonzero((x != B).any(axis=0))
+        shares = attribute(partial(_mixed, model, x, B, players), len(players), seed=seed)
+        values[i, players] = shares.shares
+        methods.append("subsets" if shares.is_exact else "orders")
+    return values, tuple(methods)
+
+
+def _plain_form(model: Model) -> Any:
+    """Return the arrays of a surrogate whose columns are its inputs; None for any other model."""
+    return getattr(model, "form", None) if getattr(model, "encoding", None) is None else None
+
+
+def _mixed(model: Model, x: Floats, B: Floats, players: Ints, masks: Bools) -> Floats:
+    """Return v of each set, (sets, m): masks, (sets, players), say which of the players are as in x."""
+    at_once = max(1, CHUNK // len(B))
+    v = []
+    for start in range(0, len(masks), at_once):
+        part = masks[start : start + at_once]
+        rows = np.tile(B, (len(part), 1))
+        rows[:, players] = np.where(np.repeat(part, len(B), axis=0), x[players], rows[:, players])
+        v.append(predicted(model, rows).reshape(len(part), len(B), -1).mean(axis=1))
+    return np.concatenate(v)
