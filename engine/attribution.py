@@ -42,12 +42,15 @@ class Shares:
         shares: shape (p, ...), where ... is the shape of one value.
         none, everything: the value without any change, and with all of them.
         is_exact: whether all subsets were evaluated; if not, the shares are estimates.
+        errors: standard errors of the estimates, of the shape of the shares, from the spread of the pairs of orders;
+            0 where the shares are exact.
     """
 
     shares: Floats
     none: Floats
     everything: Floats
     is_exact: bool
+    errors: Floats
 
 
 def attribute(values: Callable[[Masks], Floats], p: int, *, seed: int = 0) -> Shares:
@@ -74,7 +77,7 @@ def _exact(values: Callable[[Masks], Floats], p: int) -> Shares:
         without = codes[~masks[:, i]]
         gain = v[without | 1 << i] - v[without]
         shares[i] = np.tensordot(weight[size[without]], gain, axes=1)
-    return Shares(shares, v[0], v[-1], True)
+    return Shares(shares, v[0], v[-1], True, np.zeros_like(shares))
 
 
 def _sampled(values: Callable[[Masks], Floats], p: int, rng: np.random.Generator) -> Shares:
@@ -85,5 +88,7 @@ def _sampled(values: Callable[[Masks], Floats], p: int, rng: np.random.Generator
     v = np.asarray(values(masks.reshape(-1, p)), dtype=np.float64)
     v = v.reshape(len(orders), p + 1, *v.shape[1:])
     gains = np.diff(v, axis=1)  # of each step
-    shares = np.array([gains[np.arange(len(orders)), place[:, i]].mean(axis=0) for i in range(p)])
-    return Shares(shares, v[0, 0], v[0, -1], False)
+    of_each = np.stack([gains[np.arange(len(orders)), place[:, i]] for i in range(p)])  # (p, orders, ...)
+    pairs = (of_each[:, : len(drawn)] + of_each[:, len(drawn) :]) / 2  # an order and its reverse are not independent
+    errors = pairs.std(axis=1, ddof=1) / np.sqrt(len(drawn))
+    return Shares(of_each.mean(axis=1), v[0, 0], v[0, -1], False, errors)

@@ -54,6 +54,7 @@ class Contributions:
         predictions: f(x), shape (n, m); base + the sum of the contributions, up to rounding.
         base: mean prediction over the background, shape (m,).
         values: phi, shape (n, d, m), in the units of the outputs.
+        errors: standard errors of the contributions, shape (n, d, m); 0 where they are exact.
         methods: how each point was computed, n of the words above.
         background: the rows that were compared with, shape (n_b, d).
     """
@@ -64,6 +65,7 @@ class Contributions:
     predictions: Floats = field(repr=False)
     base: Floats
     values: Floats = field(repr=False)
+    errors: Floats = field(repr=False)
     methods: tuple[str, ...]
     background: Floats = field(repr=False)
 
@@ -95,6 +97,7 @@ class Contributions:
             "method": self.methods[i],
             "inputs": [
                 {"input": self.inputs[j], "value": float(self.X[i, j]), "adds": self.values[i, j].tolist()}
+                | ({} if self.methods[i] != "orders" else {"error": self.errors[i, j].tolist()})
                 for j in order
             ],
         }
@@ -126,7 +129,7 @@ def contributions(model: Model, X: Any, background: Any, *, n_background: int = 
         raise ShapeError(f"background has shape {rows.shape}: at least 1 row is needed")
     seed = whole_number("seed", seed, 0, LARGEST_SEED)
     B = rows[sampled(len(rows), whole_number("n_background", n_background, 1), seed)]
-    values, methods = _values(model, X, B, seed)
+    values, errors, methods = _values(model, X, B, seed)
     return Contributions(
         inputs=tuple(model.inputs),
         outputs=tuple(model.outputs),
@@ -134,6 +137,7 @@ def contributions(model: Model, X: Any, background: Any, *, n_background: int = 
         predictions=predicted(model, X) if len(X) else np.empty((0, len(model.outputs))),
         base=predicted(model, B).mean(axis=0),
         values=values,
+        errors=errors,
         methods=methods,
         background=B,
     )
@@ -151,22 +155,21 @@ def explain_change(model: Model, before: Any, after: Any, *, seed: int = 0) -> C
     return contributions(model, [after], [before], seed=seed)
 
 
-def _values(model: Model, X: Floats, B: Floats, seed: int) -> tuple[Floats, tuple[str, ...]]:
-    """Return phi, (n, d, m), and the method of each point."""
-    form = _plain_form(model)
+def _values(model: Model, X: Floats, B: Floats, seed: int) -> tuple[Floats, Floats, tuple[str, ...]]:
+    """Return phi and its standard errors, (n, d, m), and the method of each point."""
+    form, none = _plain_form(model), np.zeros((len(X), len(model.inputs), len(model.outputs)))
     if isinstance(form, LinearForm):
         steps = (X - B.mean(axis=0)) / form.scaling.scale
-        return steps[:, :, None] * form.coefficients, ("linear",) * len(X)
+        return steps[:, :, None] * form.coefficients, none, ("linear",) * len(X)
     if isinstance(form, TreeEnsemble):
-        return tree_contributions(form, X, B), ("trees",) * len(X)
-    values = np.zeros((len(X), len(model.inputs), len(model.outputs)))
-    methods = []
+        return tree_contributions(form, X, B), none, ("trees",) * len(X)
+    values, errors, methods = none.copy(), none.copy(), []
     for i, x in enumerate(X):
         players = np.flatnonzero((x != B).any(axis=0))
         shares = attribute(partial(_mixed, model, x, B, players), len(players), seed=seed)
-        values[i, players] = shares.shares
+        values[i, players], errors[i, players] = shares.shares, shares.errors
         methods.append("subsets" if shares.is_exact else "orders")
-    return values, tuple(methods)
+    return values, errors, tuple(methods)
 
 
 def _plain_form(model: Model) -> Any:
