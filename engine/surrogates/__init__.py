@@ -1,8 +1,21 @@
 """Surrogates: trained, stored without pickle, and predicting from plain arrays."""
 
 from engine.surrogates.arrays import NotFinite
+from engine.surrogates.intervals import Intervals, NotCalibrated, calibrate
 from engine.surrogates.kinds import KINDS, check_params, describe_params
 from engine.surrogates.model_file import load, save
 from engine.surrogates.surrogate import Surrogate, fit
 
-__all__ = ["KINDS", "NotFinite", "Surrogate", "check_params", "describe_params", "fit", "load", "save"]
+__all__ = [
+    "KINDS",
+    "Intervals",
+    "NotCalibrated",
+    "NotFinite",
+    "Surrogate",
+    "calibrate",
+    "check_params",
+    "describe_params",
+    "fit",
+    "load",
+    "save",
+]

@@ -9,10 +9,13 @@ import numpy as np
 
 from engine.errors import ParameterError
 from engine.surrogates.arrays import Floats
+from engine.surrogates.auto import fit_auto
+from engine.surrogates.blend import BlendForm
 from engine.surrogates.boosting import fit_boosting
 from engine.surrogates.forests import fit_extra_trees, fit_random_forest
 from engine.surrogates.linear import LinearForm, fit_linear
 from engine.surrogates.params import (
+    AutoParams,
     BoostingParams,
     ForestParams,
     LinearParams,
@@ -64,6 +67,7 @@ KINDS: Mapping[str, Kind] = MappingProxyType(
         "random_forest": Kind("Random forest", ForestParams, TreeEnsemble, fit_random_forest),
         "extra_trees": Kind("Extra trees", ForestParams, TreeEnsemble, fit_extra_trees),
         "hist_gradient_boosting": Kind("Gradient boosting", BoostingParams, TreeEnsemble, fit_boosting),
+        "auto": Kind("Chosen by validation", AutoParams, BlendForm, fit_auto, chooses=True),
     }
 )
 

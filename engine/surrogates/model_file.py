@@ -7,7 +7,8 @@ intent everything is checked as if there were none, because whoever can alter a 
 So whatever bytes a file holds, reading it gives a model whose every walk ends, or raises ModelFileError.
 
 Version 1 holds the arrays of the kind's form and ``input_ranges``, ``output_ranges``, ``input_sd`` and
-``output_sd``. The same surrogate gives the same bytes.
+``output_sd``. Version 2 tells ``choice`` too, and the arrays of the intervals, if there are some, have names that begin
+with "intervals.". Both are read, version 2 is written. The same surrogate gives the same bytes.
 """
 
 import hashlib
@@ -22,18 +23,21 @@ import safetensors
 from safetensors.numpy import save as to_safetensors
 
 from engine.errors import ModelFileError, ParameterError
+from engine.surrogates.intervals import Intervals
 from engine.surrogates.kinds import check_params, find_kind
 from engine.surrogates.stored import ArraySpec, take
 from engine.surrogates.surrogate import LARGEST_MODEL, Surrogate
 
 FORMAT = "setpoint.surrogate"
-VERSION = 1
+VERSION = 2
 LARGEST_HEADER = 2**20
 LARGEST_FILE = LARGEST_MODEL + LARGEST_HEADER + 8
 
 _DTYPES: dict[str, np.dtype[Any]] = {"F64": np.dtype("<f8"), "I32": np.dtype("<i4")}
 _SUMMARIES = ("input_ranges", "output_ranges", "input_sd", "output_sd")
 _FIELDS = {"format", "version", "kind", "params", "inputs", "outputs", "n_rows", "sha256"}
+_FIELDS_OF_VERSION = {1: _FIELDS, VERSION: _FIELDS | {"choice"}}
+_INTERVALS = "intervals."
 
 
 def save(surrogate: Surrogate, path: Path) -> None:
@@ -64,8 +68,11 @@ def to_bytes(surrogate: Surrogate) -> bytes:
         "inputs": surrogate.inputs,
         "outputs": surrogate.outputs,
         "n_rows": surrogate.n_rows,
+        "choice": surrogate.choice,
     }
     arrays = surrogate.form.arrays() | {name: getattr(surrogate, name) for name in _SUMMARIES}
+    if surrogate.intervals:
+        arrays |= {_INTERVALS + name: array for name, array in surrogate.intervals.arrays().items()}
     return pack(model, arrays)
 
 
@@ -96,6 +103,7 @@ def _read(content: bytes) -> Surrogate:
     params = _complete_params(model)
     d, m = len(model["inputs"]), len(model["outputs"])
     summaries = _summaries({name: arrays.pop(name) for name in _SUMMARIES if name in arrays}, d, m)
+    of_intervals = {name: arrays.pop(name) for name in list(arrays) if name.startswith(_INTERVALS)}
     return Surrogate(
         kind=model["kind"],
         params=MappingProxyType(params),
@@ -104,6 +112,8 @@ def _read(content: bytes) -> Surrogate:
         n_rows=model["n_rows"],
         **summaries,
         form=find_kind(model["kind"]).form.from_arrays(arrays, d, m),
+        choice=_choice(model),
+        intervals=Intervals.from_arrays(_bare(of_intervals), d, m) if of_intervals else None,
     )
 
 
@@ -121,11 +131,13 @@ def _description(content: bytes) -> dict[str, Any]:
     if not isinstance(metadata, dict) or not isinstance(metadata.get("model"), str):
         raise ModelFileError("the file is not a model file of Setpoint: it has no model description")
     model = _json(metadata["model"])
-    if model.get("format") != FORMAT or model.get("version") != VERSION:
+    version = model.get("version")
+    wanted = _FIELDS_OF_VERSION.get(version) if type(version) is int else None  # True is 1 too
+    if model.get("format") != FORMAT or wanted is None:
         given = {name: model.get(name) for name in ("format", "version")}
-        raise ModelFileError(f"the model file is of format and version {given}; {FORMAT} {VERSION} is read")
-    if model.keys() != _FIELDS:
-        raise ModelFileError(f"the model description has the fields {sorted(model)}, not {sorted(_FIELDS)}")
+        raise ModelFileError(f"the model file is of format and version {given}; {FORMAT} up to {VERSION} is read")
+    if model.keys() != wanted:
+        raise ModelFileError(f"the model description has the fields {sorted(model)}, not {sorted(wanted)}")
     for name in ("inputs", "outputs"):
         tags = model[name]
         is_sound = isinstance(tags, list) and tags and all(isinstance(tag, str) for tag in tags)
@@ -144,6 +156,17 @@ def _complete_params(model: Mapping[str, Any]) -> dict[str, Any]:
         return check_params(model["kind"], model["params"])
     except ParameterError as error:
         raise ModelFileError(f"the model's kind or hyperparameters are not allowed: {error}") from error
+
+
+def _choice(model: Mapping[str, Any]) -> dict[str, Any] | None:
+    choice = model.get("choice")
+    if choice is not None and not isinstance(choice, dict):
+        raise ModelFileError("what the model tells of its choice is not an object")
+    return choice
+
+
+def _bare(arrays: Mapping[str, np.ndarray[Any, Any]]) -> dict[str, np.ndarray[Any, Any]]:
+    return {name.removeprefix(_INTERVALS): array for name, array in arrays.items()}
 
 
 def _arrays(content: bytes) -> dict[str, np.ndarray[Any, Any]]:

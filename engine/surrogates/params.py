@@ -59,7 +59,22 @@ class BoostingParams:
     l2: float = _bounded(0.0, 0.0, 1e12, "Penalty that draws leaf values towards zero, in rows.")
 
 
-Params = LinearParams | ForestParams | BoostingParams
+@dataclass(frozen=True)
+class AutoParams:
+    """The kind, or the blend of kinds, that predicts held-out rows of this very table best."""
+
+    budget: int = _bounded(
+        100, 1, 10_000, "Most fits while searching; those of what was chosen, on all rows, come on top."
+    )
+    time_limit: float | None = _bounded(
+        None, 0.0, 1e7, "Seconds after which the search ends with what it has found; null: no limit.", is_open=True
+    )
+
+
+Params = LinearParams | ForestParams | BoostingParams | AutoParams
+
+_REAL = (float, float | None)
+"""Types of fields that take any number; the others take whole numbers."""
 
 
 def complete(spec: type[Params], params: Mapping[str, Any], *, kind: str) -> dict[str, ParamValue]:
@@ -104,13 +119,13 @@ def _checked(f: Field[Any], value: Any, kind: str) -> ParamValue:
         )
     if value is None:
         return None
-    return float(value) if f.type is float else int(value)  # 1 and 1.0 are the same share; NumPy's numbers are welcome
+    return float(value) if f.type in _REAL else int(value)  # 1 and 1.0 are the same share; NumPy's numbers are welcome
 
 
 def _is_allowed(f: Field[Any], value: Any) -> bool:
     if value is None:
         return _may_be_null(f)
-    if isinstance(value, bool) or not isinstance(value, Real if f.type is float else Integral):
+    if isinstance(value, bool) or not isinstance(value, Real if f.type in _REAL else Integral):
         return False
     low, high = f.metadata["minimum"], f.metadata["maximum"]
     return bool((low < value if f.metadata["is_open"] else low <= value) and value <= high)  # NaN: never
@@ -122,15 +137,15 @@ def _may_be_null(f: Field[Any]) -> bool:
 
 def _allowed(f: Field[Any]) -> str:
     bounds = f.metadata
-    what = "a number" if f.type is float else "a whole number"
-    low, high = (f"{bounds[end]:g}" if f.type is float else str(bounds[end]) for end in ("minimum", "maximum"))
+    what = "a number" if f.type in _REAL else "a whole number"
+    low, high = (f"{bounds[end]:g}" if f.type in _REAL else str(bounds[end]) for end in ("minimum", "maximum"))
     between = f"above {low} and up to {high}" if bounds["is_open"] else f"from {low} to {high}"
     return f"{what} {between}" + (" or null" if _may_be_null(f) else "")
 
 
 def _property(f: Field[Any]) -> dict[str, Any]:
     bounds = f.metadata
-    plain = "number" if f.type is float else "integer"
+    plain = "number" if f.type in _REAL else "integer"
     return {
         "type": [plain, "null"] if _may_be_null(f) else plain,
         "exclusiveMinimum" if bounds["is_open"] else "minimum": bounds["minimum"],

@@ -17,6 +17,7 @@ from engine.checks import LARGEST_SEED, whole_number
 from engine.errors import ShapeError, TrainingError
 from engine.folds import Fold
 from engine.surrogates.arrays import Floats, matrix
+from engine.surrogates.intervals import Intervals, NotCalibrated
 from engine.surrogates.kinds import Form, check_params, find_kind
 from engine.surrogates.params import OnStep, ParamValue
 
@@ -39,6 +40,8 @@ class Surrogate:
         input_ranges, output_ranges: lowest and highest value of each tag in those rows, (d, 2) and (m, 2).
         input_sd, output_sd: standard deviation of each tag in those rows (divided by n), (d,) and (m,).
         form: the arrays that predict.
+        choice: of a kind that chooses, what it tried and chose, as values that go to JSON; else None.
+        intervals: what ``predict_interval`` needs, once ``intervals.calibrate`` has been there; else None.
     """
 
     kind: str
@@ -51,10 +54,13 @@ class Surrogate:
     input_sd: Floats = field(repr=False)
     output_sd: Floats = field(repr=False)
     form: Form = field(repr=False)
+    choice: Mapping[str, Any] | None = field(default=None, repr=False)
+    intervals: Intervals | None = field(default=None, repr=False)
 
     def __post_init__(self) -> None:
         summaries = (self.input_ranges, self.output_ranges, self.input_sd, self.output_sd)
-        for array in (*summaries, *self.form.arrays().values()):
+        of_intervals = self.intervals.arrays().values() if self.intervals else ()
+        for array in (*summaries, *self.form.arrays().values(), *of_intervals):
             array.flags.writeable = False
 
     def predict(self, X: Any) -> Floats:
@@ -67,6 +73,27 @@ class Surrogate:
             NotFinite: a cell of X is NaN, infinite or not a number.
         """
         return self.form.predict(matrix("X", X, self.inputs))
+
+    def predict_interval(self, X: Any, level: float = 0.9) -> tuple[Floats, Floats]:
+        """Return the lower and upper ends, (n, m) each, of intervals that hold this share of measurements.
+
+        The promise is kept for rows like those that were held out when the model was calibrated; how well it was kept
+        there is told in ``intervals.coverage``.
+
+        Raises:
+            ShapeError, NotFinite: as ``predict``.
+            NotCalibrated: the model's errors on held-out rows are not known.
+            ParameterError: the level is not between 0 and 1, or too high for the number of held-out rows.
+        """
+        if self.intervals is None:
+            raise NotCalibrated(
+                "this model has no intervals: calibrate it with a cross-validation of its kind on its rows",
+                kind=self.kind,
+            )
+        checked = matrix("X", X, self.inputs)
+        P = self.form.predict(checked)
+        half = self.intervals.half_widths(checked, P, level)
+        return P - half, P + half
 
 
 def fit(
@@ -132,6 +159,7 @@ def fit(
         input_sd=X.std(axis=0),
         output_sd=Y.std(axis=0),
         form=form,
+        choice=getattr(form, "choice", None),
     )
 
 

@@ -76,7 +76,7 @@ def test_any_safetensors_reader_can_read_a_model_file(kind, tmp_path):
         arrays = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118  (not a mapping)
         model = json.loads(file.metadata()["model"])
 
-    assert (model["format"], model["version"], model["kind"]) == ("setpoint.surrogate", 1, kind)
+    assert (model["format"], model["version"], model["kind"]) == ("setpoint.surrogate", 2, kind)
     assert model["inputs"] == ["负荷", "O2 (%)"]
     for name, array in SURROGATES[kind].form.arrays().items():
         np.testing.assert_array_equal(arrays[name], array)
@@ -99,6 +99,15 @@ def test_another_process_with_other_threads_writes_the_same_bytes(tmp_path):
     for kind, content in FILES.items():
         with open(prefix + kind, "rb") as file:
             assert file.read() == content
+
+
+def test_a_file_of_version_1_is_still_read():
+    model, arrays = parts("random_forest")
+    del model["choice"]
+
+    assert sound_or_refused(pack(model | {"version": 1}, arrays), "random_forest")
+    with pytest.raises(ModelFileError, match="the fields"):
+        from_bytes(pack(model, arrays))
 
 
 # Accidents
@@ -339,7 +348,10 @@ def test_a_linear_model_that_divides_by_nothing_is_refused(scale):
     ("change", "words"),
     [
         ({"format": "other"}, "format and version"),
-        ({"version": 2}, "'version': 2"),
+        ({"version": 3}, "'version': 3"),
+        ({"version": True}, "'version': True"),
+        ({"version": [2]}, "'version': "),
+        ({"choice": "linear"}, "choice is not an object"),
         ({"kind": "magic"}, "no kind of surrogate 'magic'"),
         ({"kind": ["linear"]}, "no kind of surrogate"),
         ({"kind": "linear", "params": {}}, "the arrays"),

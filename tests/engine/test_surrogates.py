@@ -16,6 +16,7 @@ QUICK = {
     "random_forest": {"n_trees": 12, "max_features": 0.6},
     "extra_trees": {"n_trees": 12, "max_features": 0.6},
     "hist_gradient_boosting": {"n_iterations": 12, "learning_rate": 0.4},
+    "auto": {"budget": 3},
 }
 
 

@@ -7,7 +7,7 @@ from engine.surrogates import KINDS, fit
 from engine.surrogates.model_file import to_bytes
 from engine.validation import Validation, cross_validate, folds
 
-TREES = [kind for kind in KINDS if kind != "linear"]
+TREES = [kind for kind in KINDS if kind not in ("linear", "auto")]
 FEW = {
     "random_forest": {"n_trees": 12},
     "extra_trees": {"n_trees": 12},

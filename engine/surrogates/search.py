@@ -1,0 +1,259 @@
+"""The search that ``auto`` makes: which kinds, with which hyperparameters, predict held-out rows best.
+
+Candidates run against each other in rounds (successive halving over folds): all of them on the rows of one fold,
+the better half on a second fold, a few on all folds. On large tables the first two rounds learn from a sample. Each
+round decides by what was measured before it and by nothing else, neither by the budget nor by the clock: a search
+that is cut after so many fits did the same as every other search up to there.
+
+Notation:
+    X, Y: inputs (n, d) and outputs (n, m).    k: folds.
+    error: root mean squared error over standard deviation of the output, mean over the outputs; the mean of the
+        measured rows has error 1.
+
+Source:
+    Jamieson and Talwalkar (2016), Non-stochastic best arm identification and hyperparameter optimization, AISTATS 51.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import numpy as np
+
+from engine.errors import ParameterError, TrainingError
+from engine.folds import Fold
+from engine.surrogates.arrays import Bools, Floats
+from engine.surrogates.blend import Member, to_log
+from engine.surrogates.params import OnStep, ParamValue
+
+SAMPLE = 5000
+"""Rows that the first two rounds learn from, and at most as many that they test on, if there are over twice as many."""
+
+MOST_FINALISTS = 5
+MOST_OF_A_KIND = 2
+HOPELESS = 1.6
+"""A kind whose best error is this many times the best of all is not given a second fold for diversity's sake."""
+
+FAR_BEHIND = 1.35
+"""A candidate whose error on two folds is this many times the best gets no more of them: a blend would not want it."""
+
+LOG_RANGE = 20.0
+"""An output whose largest value is this many times its smallest may be learned as its logarithm."""
+
+LOG_GAIN = 0.97
+"""Learning logarithms has to bring the error down by this factor: it changes what a model does far outside the data."""
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """What may be fitted.
+
+    Attributes:
+        kind: a key of KINDS.
+        params: the hyperparameters that differ from its defaults.
+        is_reference: it is compared to the end, and what errs more is not kept: the mean, and a linear model.
+        is_log: it learns logarithms of outputs.
+    """
+
+    kind: str
+    params: Mapping[str, ParamValue]
+    is_reference: bool = False
+    is_log: bool = False
+
+
+@dataclass(eq=False)
+class Trial:
+    """What is known of one candidate.
+
+    Attributes:
+        squares: sum of squared errors of each output by stage and fold, each (m,).
+        n_tested: rows behind them, by stage and fold.
+        predictions: held-out predictions by fold, of the stage "full" only.
+        failure: why it could not be fitted, if so.
+        n_bytes: what its largest form takes to store.
+    """
+
+    candidate: Candidate
+    squares: dict[tuple[str, int], Floats] = field(default_factory=dict)
+    n_tested: dict[tuple[str, int], int] = field(default_factory=dict)
+    predictions: dict[int, Floats] = field(default_factory=dict)
+    failure: str | None = None
+    n_bytes: int = 0
+
+    def error(self, runs: Sequence[tuple[str, int]], sd: Floats) -> float:
+        """Return the error over these stages and folds; infinite if one of them is missing or has failed."""
+        if self.failure is not None or any(run not in self.squares for run in runs):
+            return float("inf")
+        squares = np.sum([self.squares[run] for run in runs], axis=0)
+        mean_square = squares / sum(self.n_tested[run] for run in runs)
+        error = float((np.sqrt(mean_square) / sd).mean())
+        return error if np.isfinite(error) else float("inf")
+
+
+@dataclass(frozen=True)
+class Task:
+    """One fit of the search: a candidate on the rows of a fold, or on a sample of them."""
+
+    trial: Trial
+    stage: str  # "sample" or "full"
+    fold: int
+
+
+class Table:
+    """The rows, the folds, and fitting on them."""
+
+    def __init__(self, X: Floats, Y: Floats, folds: Sequence[Fold], *, seed: int, n_jobs: int) -> None:
+        self.X, self.Y, self.seed, self.n_jobs = X, Y, seed, n_jobs
+        self.folds = [(np.asarray(train), np.asarray(test)) for train, test in folds]
+        sd = Y.std(axis=0)
+        self.sd = np.where(sd > 0, sd, 1.0)
+        self.is_large = max(len(train) for train, _ in self.folds) > 2 * SAMPLE
+        positive = (Y.min(axis=0) > 0) & (Y.max(axis=0) > LOG_RANGE * np.abs(Y.min(axis=0)))
+        self.may_be_log: Bools = positive
+
+    @property
+    def first_stage(self) -> str:
+        """The stage of the first two rounds."""
+        return "sample" if self.is_large else "full"
+
+    def n_final_folds(self) -> int:
+        """Return how many folds decide in the end: enough for 4,000 held-out rows, and two if there are two."""
+        n_tested = np.cumsum([len(test) for _, test in self.folds])
+        return min(len(self.folds), max(2, int(np.searchsorted(n_tested, 4000)) + 1))
+
+    def rows(self, stage: str, fold: int) -> Fold:
+        """Return the rows to learn from and to test on."""
+        train, test = self.folds[fold]
+        if stage == "full":
+            return train, test
+        rng = np.random.default_rng([self.seed, fold])
+        return _sample(train, rng), _sample(test, rng)
+
+    def fit(self, candidate: Candidate, rows: Any, on_step: OnStep) -> Member:
+        """Return the candidate, fitted on these rows."""
+        from engine.surrogates.kinds import check_params, find_kind  # which has auto in its table
+
+        is_log = self.may_be_log & candidate.is_log
+        Y = to_log(self.Y[rows], is_log)
+        params = check_params(candidate.kind, candidate.params)
+        form = find_kind(candidate.kind).fit(self.X[rows], Y, params, self.seed, self.n_jobs, on_step)
+        return Member(candidate.kind, form, is_log)
+
+    def run(self, task: Task, on_step: OnStep) -> None:
+        """Do one fit, and keep in the trial what its held-out rows came to. What a kind refuses is its failure."""
+        train, test = self.rows(task.stage, task.fold)
+        run, trial = (task.stage, task.fold), task.trial
+        try:
+            member = self.fit(trial.candidate, train, on_step)
+        except (TrainingError, ParameterError) as error:
+            trial.failure = str(error)
+            return
+        predicted = member.predict(self.X[test])
+        trial.n_bytes = max(trial.n_bytes, sum(array.nbytes for array in member.form.arrays().values()))
+        with np.errstate(over="ignore", invalid="ignore"):
+            trial.squares[run] = ((predicted - self.Y[test]) ** 2).sum(axis=0)
+        trial.n_tested[run] = len(test)
+        if task.stage == "full":
+            trial.predictions[task.fold] = predicted
+
+
+class Search:
+    """The rounds. ``tasks`` gives one fit after the other; each must have run before the next is asked for."""
+
+    def __init__(self, table: Table, candidates: Sequence[Candidate]) -> None:
+        self.table = table
+        self.trials = [Trial(candidate) for candidate in candidates]
+        self.rounds: list[tuple[list[Trial], list[tuple[str, int]]]] = []
+
+    def tasks(self) -> Iterator[Task]:
+        """Give the fits of all rounds, in order."""
+        stage, n_folds = self.table.first_stage, len(self.table.folds)
+        yield from self._round(self.trials, [(stage, 0)])
+        kept = self._better_half([(stage, 0)])
+        if n_folds > 1:
+            yield from self._round(kept, [(stage, 0), (stage, 1)])
+        known = [(stage, fold) for fold in range(min(2, n_folds))]
+        finalists, runs = self._finalists(kept, known), [("full", fold) for fold in range(self.table.n_final_folds())]
+        yield from self._round(finalists, runs)
+        yield from self._round(finalists + self._logarithms(finalists, runs), runs)
+
+    def most_fits(self) -> int:
+        """Return how many fits there can be at most."""
+        n_final = self.table.n_final_folds() * (MOST_FINALISTS + 6)
+        return 2 * len(self.trials) + n_final
+
+    def best(self) -> tuple[list[Trial], list[tuple[str, int]]]:
+        """Return the trials of the last round that finished a fold, best first, and the runs that all of them did."""
+        for trials, runs in reversed(self.rounds):
+            sound = [trial for trial in trials if trial.failure is None]
+            n_done = min((sum(run in trial.squares for run in runs) for trial in sound), default=0)
+            if n_done:
+                return self._ranked(self._without_idle_logarithms(sound, runs[:n_done]), runs[:n_done]), runs[:n_done]
+        first = [(self.table.first_stage, 0)]
+        return self._ranked(self.trials, first), first
+
+    def _round(self, trials: list[Trial], runs: list[tuple[str, int]]) -> Iterator[Task]:
+        """Give the fits that these trials lack, fold by fold, so that a cut leaves folds that all have done."""
+        self.rounds.append((trials, runs))
+        for stage, fold in runs:
+            for trial in trials:
+                if trial.failure is None and (stage, fold) not in trial.squares:
+                    yield Task(trial, stage, fold)
+
+    def _better_half(self, runs: list[tuple[str, int]]) -> list[Trial]:
+        """Return the better half, the best of each kind that is not hopeless, and the references."""
+        ranked = self._ranked(self.trials, runs)
+        of_kind = {trial.candidate.kind: trial for trial in reversed(ranked)}  # the best of each
+        bar = HOPELESS * ranked[0].error(runs, self.table.sd) if ranked else 0.0
+        kept = set(map(id, ranked[: (len(ranked) + 1) // 2]))
+        kept |= {id(trial) for trial in of_kind.values() if trial.error(runs, self.table.sd) <= bar}
+        return [trial for trial in ranked if id(trial) in kept or trial.candidate.is_reference]
+
+    def _finalists(self, trials: list[Trial], runs: list[tuple[str, int]]) -> list[Trial]:
+        """Return the best few, not all of one kind, and the references."""
+        ranked = self._ranked(trials, runs)
+        bar = FAR_BEHIND * ranked[0].error(runs, self.table.sd) if ranked else 0.0
+        chosen: list[Trial] = []
+        for trial in ranked:
+            n_of_kind = sum(other.candidate.kind == trial.candidate.kind for other in chosen)
+            is_near = trial.error(runs, self.table.sd) <= bar
+            if is_near and len(chosen) < MOST_FINALISTS and n_of_kind < MOST_OF_A_KIND:
+                chosen.append(trial)
+        return chosen + [trial for trial in ranked if trial.candidate.is_reference and trial not in chosen]
+
+    def _logarithms(self, finalists: list[Trial], runs: list[tuple[str, int]]) -> list[Trial]:
+        """Return the two best and the references once more, learning logarithms, if an output spreads widely."""
+        if not self.table.may_be_log.any():
+            return []
+        best = self._ranked(finalists, runs)[:2]
+        new = [
+            Trial(replace(trial.candidate, is_reference=False, is_log=True))
+            for trial in finalists
+            if trial in best or trial.candidate.is_reference
+        ]
+        self.trials += new
+        return new
+
+    def _without_idle_logarithms(self, trials: list[Trial], runs: list[tuple[str, int]]) -> list[Trial]:
+        """Return the trials without those of logarithms that do not clearly err less than the same without."""
+        plain = {
+            (trial.candidate.kind, *trial.candidate.params.items()): trial.error(runs, self.table.sd)
+            for trial in trials
+            if not trial.candidate.is_log
+        }
+        return [
+            trial
+            for trial in trials
+            if not trial.candidate.is_log
+            or trial.error(runs, self.table.sd)
+            < LOG_GAIN * plain[(trial.candidate.kind, *trial.candidate.params.items())]
+        ]
+
+    def _ranked(self, trials: Sequence[Trial], runs: list[tuple[str, int]]) -> list[Trial]:
+        errors = {id(trial): trial.error(runs, self.table.sd) for trial in trials}
+        done = [trial for trial in trials if np.isfinite(errors[id(trial)])]
+        return sorted(done, key=lambda trial: errors[id(trial)])
+
+
+def _sample(rows: Any, rng: np.random.Generator) -> Any:
+    return rows if len(rows) <= SAMPLE else np.sort(rng.choice(rows, SAMPLE, replace=False))
