@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from engine.errors import ShapeError, TrainingError
 from engine.folds import MOST_FOLDS, SCHEMES, Fold, Validation, folds, honest_scheme, nested, split_at
-from engine.surrogates import fit
+from engine.surrogates import Surrogate, fit
 from engine.surrogates.arrays import matrix
 
 __all__ = [
@@ -32,6 +32,7 @@ __all__ = [
     "folds",
     "honest_scheme",
     "nested",
+    "of_choice",
     "score",
     "split_at",
 ]
@@ -137,6 +138,40 @@ def cross_validate(
         measured=Y,
         fold=fold,
     )
+
+
+def of_choice(surrogate: Surrogate, X: Any, Y: Any) -> CrossValidation:
+    """Return what the rows were worth that a surrogate held out while it was chosen: a validation that costs no fit.
+
+    It flatters a little, because the best of several was taken for doing well on these very rows; how well the way of
+    choosing does is told by ``cross_validate``, which chooses anew within every fold. On a large table not every
+    row was held out.
+
+    Args:
+        surrogate: of a kind that chooses, as ``fit`` has given it; a file does not keep held-out predictions.
+        X, Y: the rows that it was fitted on.
+
+    Raises:
+        TrainingError: the surrogate has no held-out predictions.
+        ShapeError: the rows are not those that it was fitted on.
+    """
+    P, fold = getattr(surrogate.form, "held_out", None), getattr(surrogate.form, "fold", None)
+    if P is None or fold is None:
+        raise TrainingError(f"this {surrogate.kind} model keeps no predictions of rows that were held out to choose it")
+    X, Y = matrix("X", X, surrogate.inputs), matrix("Y", Y, surrogate.outputs)
+    if not len(X) == len(Y) == len(P):
+        raise ShapeError(f"the model was fitted on {len(P)} rows, but X has shape {X.shape} and Y {Y.shape}")
+    held_out = fold >= 0
+    per_fold = [
+        {
+            "n_train": len(P) - int((fold == i).sum()),
+            "n_test": int((fold == i).sum()),
+            "scores": score(Y[fold == i], P[fold == i], surrogate.outputs),
+        }
+        for i in np.unique(fold[held_out])
+    ]
+    scores = score(Y[held_out], P[held_out], surrogate.outputs)
+    return CrossValidation(scores, per_fold, P, int(held_out.sum()), 0.0, X, Y, fold)
 
 
 def _within(on_step: Callable[[float], None], n_done: int, n_folds: int) -> Callable[[float], None]:

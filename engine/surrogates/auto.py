@@ -82,7 +82,8 @@ def fit_auto(
     choice = _choose(search)
     form = _refit(table, choice, lambda share: on_step(0.9 + 0.1 * share))
     told = _told(search, choice) | {"n_fits": n_fits, "cut": cut, "folds": "given" if given else "random"}
-    return replace(form, choice=told, held_out=_held_out(table, choice))
+    held_out, fold = _held_out(table, choice)
+    return replace(form, choice=told, held_out=held_out, fold=fold)
 
 
 def _run(search: Search, params: Mapping[str, ParamValue], on_step: OnStep) -> tuple[int, str | None]:
@@ -251,15 +252,16 @@ def _notes(search: Search) -> list[str]:
     ]
 
 
-def _held_out(table: Table, choice: _Choice) -> Floats | None:
-    """Return the predictions of rows held out, shape (n, m), NaN where none; by weights that have not seen them."""
+def _held_out(table: Table, choice: _Choice) -> tuple[Floats | None, NDArray[np.intp] | None]:
+    """Return predictions of rows held out, (n, m), NaN where none, by weights that have not seen them; and the folds."""
     if choice.runs[0][0] != "full":
-        return None
-    P, Y, fold = _held_out_rows(table, choice.members, choice.runs)
+        return None, None
+    P, Y, by_row = _held_out_rows(table, choice.members, choice.runs)
     rows = np.concatenate([table.folds[i][1] for _, i in choice.runs])
-    found = np.full(table.Y.shape, np.nan)
-    found[rows] = _unseen(P, Y, fold) if len(choice.runs) > 1 else np.einsum("kj,kij->ij", choice.weights, P)
-    return found
+    found, fold = np.full(table.Y.shape, np.nan), np.full(len(table.Y), -1, dtype=np.intp)
+    found[rows] = _unseen(P, Y, by_row) if len(choice.runs) > 1 else np.einsum("kj,kij->ij", choice.weights, P)
+    fold[rows] = by_row
+    return found, fold
 
 
 def _finite(value: float) -> float | None:

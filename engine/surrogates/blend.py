@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from engine.errors import ModelFileError
 from engine.surrogates.arrays import Bools, Floats
@@ -54,13 +55,15 @@ class BlendForm:
         members: the forms, 1 to MOST_MEMBERS.
         weights: shape (M, m), >= 0.
         choice: how they were chosen, as values that go to JSON; None after loading, where the model file has it.
-        held_out: predictions of rows held out while choosing, shape (n, m), NaN where no row was; None after loading.
+        held_out: predictions of rows held out while choosing, (n, m), NaN where a row was not; None after loading.
+        fold: the fold that held each row out, shape (n,), -1 where none did; None after loading.
     """
 
     members: tuple[Member, ...]
     weights: Floats
     choice: dict[str, Any] | None = field(default=None, repr=False)
     held_out: Floats | None = field(default=None, repr=False)
+    fold: NDArray[np.intp] | None = field(default=None, repr=False)
 
     def predict(self, X: Floats) -> Floats:
         """Return predictions, shape (n, m), for finite X, shape (n, d); the members are added in their order."""

@@ -37,6 +37,7 @@ def fit_boosting(
             max_depth=params["max_depth"] or MAX_DEPTH,
             min_samples_leaf=params["min_rows_leaf"],
             l2_regularization=params["l2"],
+            max_features=params["max_features"],
             early_stopping=False,  # "auto" would hold back a tenth of 10,000 rows and more
             random_state=seed,
         ).fit(X, column)

@@ -57,6 +57,7 @@ class BoostingParams:
     max_depth: int | None = _bounded(None, 1, MAX_DEPTH, f"Most splits from root to leaf; null: {MAX_DEPTH}.")
     min_rows_leaf: int = _bounded(10, 1, 1_000_000, "Fewest rows in a leaf; more rows give a smoother model.")
     l2: float = _bounded(0.0, 0.0, 1e12, "Penalty that draws leaf values towards zero, in rows.")
+    max_features: float = _bounded(1.0, 0.0, 1.0, "Share of the inputs that is tried at each split.", is_open=True)
 
 
 @dataclass(frozen=True)

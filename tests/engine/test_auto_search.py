@@ -1,10 +1,13 @@
 import numpy as np
 import pytest
 
+from engine.errors import ShapeError, TrainingError
 from engine.folds import Validation, folds
+from engine.surrogates import calibrate, fit
 from engine.surrogates import search as search_module
 from engine.surrogates.auto import fit_auto
 from engine.surrogates.search import Candidate, Search, Table
+from engine.validation import of_choice, score
 
 QUICK = [
     Candidate("linear", {}, is_reference=True),
@@ -194,6 +197,23 @@ def test_rows_held_out_while_choosing_are_predicted_without_them():
     error = (np.sqrt(((form.held_out - Y) ** 2).mean(axis=0)) / Y.std(axis=0)).mean()
     assert error == pytest.approx(form.choice["error"], rel=1e-9)
     assert ((form.predict(X) - Y) ** 2).mean() < ((form.held_out - Y) ** 2).mean()
+
+
+def test_the_held_out_rows_of_the_choice_are_a_validation_that_costs_nothing():
+    X, Y = rows(300)
+    tags = {"inputs": list("abc"), "outputs": list("yz")}
+    surrogate = fit("auto", X, Y, **tags)
+
+    told = of_choice(surrogate, X, Y)
+
+    assert told.n_rows == 300
+    assert told.scores == score(Y, surrogate.form.held_out, "yz")
+    assert sum(fold["n_test"] for fold in told.per_fold) == 300
+    assert calibrate(surrogate, told).intervals.n_rows == 300
+    with pytest.raises(TrainingError, match="this linear model keeps no predictions"):
+        of_choice(fit("linear", X, Y, **tags), X, Y)
+    with pytest.raises(ShapeError, match="fitted on 300 rows"):
+        of_choice(surrogate, X[:9], Y[:9])
 
 
 @pytest.mark.parametrize("n", [1, 2, 3, 4, 6])
