@@ -17,6 +17,10 @@ In the order in which they are used:
     engine.neighbors    History, comparable_rows: how far a point is from everything that was measured
     engine.lookback     Lookback, Steady, Recent: lags, windows and horizons, the same in training as in a search
     engine.process      ProcessGraph, Module, ModuleInput: modules in layers, with what they make for each other
+    engine.process_model    ProcessModel: the models of a process as one model, with links and cuts
+    engine.process_optimum  optimize_process: cascade, joint and negotiated, with what each link wanted and got
+    engine.trust        DistanceEnvelope, PolyhedralEnvelope: where a model has seen enough to be believed
+    engine.pareto       nondominated, hypervolume, knee, thin: points of several objectives
     engine.errors       EngineError: every refusal; its message says what was given and what was wanted
 
 ``examples/notebook.py`` goes through most of it in forty lines. Importing ``engine`` itself loads nothing.

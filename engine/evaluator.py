@@ -229,6 +229,10 @@ class Evaluator:
         terms = [expression.evaluate(columns) for expression in self._terms]
         return np.column_stack([self._computed(columns, Y).objective, *terms])
 
+    def objective_spread(self) -> float:
+        """Return the standard deviation of the objective over PROBE points spread evenly over the space."""
+        return spread(self.evaluate(self._probe()).objective)
+
     def starts(self, points: Sequence[Mapping[str, float]]) -> Floats:
         """Return points given by tag as values of the variables, shape (number of points, number of variables).
 
@@ -245,6 +249,10 @@ class Evaluator:
         if self._envelope is None:
             return None
         return self._envelope.report(np.array([columns[tag][0] for tag in self._envelope.tags]))
+
+    def _probe(self) -> Floats:
+        space = Space(self.lower, self.upper, self.steps, self.choices)
+        return space.to_box(latin_hypercube(np.random.default_rng(0), PROBE, space.c))
 
     def _named(self, objectives: Floats) -> dict[str, float]:
         names = self.problem.objectives
@@ -286,9 +294,7 @@ class Evaluator:
         open_terms = any(term.scale is None for term in problem.terms) and not is_single
         open_limits = any(limit.scale is None for limit in problem.limits)
         if open_terms or open_limits:
-            space = Space(self.lower, self.upper, self.steps, self.choices)
-            U = latin_hypercube(np.random.default_rng(0), PROBE, space.c)
-            columns, _ = self._predicted(space.to_box(U))
+            columns, _ = self._predicted(self._probe())
         terms = [
             term
             if term.scale is not None

@@ -70,7 +70,7 @@ class Optimum(Report):
 
     def to_json(self) -> dict[str, Any]:
         """Return the answer as JSON values; a number that is not finite is null."""
-        plain: dict[str, Any] = _jsonable(asdict(self))
+        plain: dict[str, Any] = jsonable(asdict(self))
         return plain
 
 
@@ -164,11 +164,12 @@ def _nothing_computed(evaluator: Evaluator, evaluations: int) -> ProblemError:
     )
 
 
-def _jsonable(value: Any) -> Any:
+def jsonable(value: Any) -> Any:
+    """Return a value as JSON values; numbers that are not finite are null."""
     if isinstance(value, Mapping):
-        return {name: _jsonable(each) for name, each in value.items()}
+        return {name: jsonable(each) for name, each in value.items()}
     if isinstance(value, list | tuple):
-        return [_jsonable(each) for each in value]
+        return [jsonable(each) for each in value]
     if isinstance(value, float) and not math.isfinite(value):
         return None
     return value
