@@ -14,6 +14,7 @@ row to x: ``explain_change``.
     method       how                                                                              is exact
     "linear"     phi_j = coefficient x (x_j - mean of b_j)                                        yes
     "trees"      every way of mixing x and b is followed down every tree at once (``mixtures``)   yes
+    "members"    weighted sum over the members of a blend, each as above                          yes
     "subsets"    v of every S, for up to ten inputs that differ from the background               yes
     "orders"     inputs set one after the other in random orders, each with its reverse           no, but adds up
 
@@ -39,7 +40,9 @@ from engine.errors import ShapeError
 from engine.evaluator import Model
 from engine.explain.asking import CHUNK, predicted, sampled
 from engine.explain.mixtures import tree_contributions
+from engine.surrogates import Surrogate
 from engine.surrogates.arrays import Bools, Floats, Ints, matrix
+from engine.surrogates.blend import BlendForm
 from engine.surrogates.linear import LinearForm
 from engine.surrogates.trees import TreeEnsemble
 
@@ -80,7 +83,7 @@ class Contributions:
         return np.asarray(np.abs(self.values).mean(axis=0))
 
     def to_json(self) -> dict[str, Any]:
-        """Return a list of points, each with what every input adds, largest first on the first output's scale."""
+        """Return each point with what every input adds, the largest first, each output judged on its own scale."""
         return {
             "outputs": list(self.outputs),
             "base": self.base.tolist(),
@@ -157,12 +160,9 @@ def explain_change(model: Model, before: Any, after: Any, *, seed: int = 0) -> C
 
 def _values(model: Model, X: Floats, B: Floats, seed: int) -> tuple[Floats, Floats, tuple[str, ...]]:
     """Return phi and its standard errors, (n, d, m), and the method of each point."""
-    form, none = _plain_form(model), np.zeros((len(X), len(model.inputs), len(model.outputs)))
-    if isinstance(form, LinearForm):
-        steps = (X - B.mean(axis=0)) / form.scaling.scale
-        return steps[:, :, None] * form.coefficients, none, ("linear",) * len(X)
-    if isinstance(form, TreeEnsemble):
-        return tree_contributions(form, X, B), none, ("trees",) * len(X)
+    none = np.zeros((len(X), len(model.inputs), len(model.outputs)))
+    if closed := _closed_form(_plain_form(model), X, B):
+        return closed[0], none, (closed[1],) * len(X)
     values, errors, methods = none.copy(), none.copy(), []
     for i, x in enumerate(X):
         players = np.flatnonzero((x != B).any(axis=0))
@@ -172,9 +172,35 @@ def _values(model: Model, X: Floats, B: Floats, seed: int) -> tuple[Floats, Floa
     return values, errors, tuple(methods)
 
 
+def _closed_form(form: Any, X: Floats, B: Floats) -> tuple[Floats, str] | None:
+    """Return phi, (n, d, m), and the method, for forms that have one without asking for mixed rows."""
+    if isinstance(form, LinearForm):
+        return ((X - B.mean(axis=0)) / form.scaling.scale)[:, :, None] * form.coefficients, "linear"
+    if isinstance(form, TreeEnsemble):
+        return tree_contributions(form, X, B), "trees"
+    if isinstance(form, BlendForm):
+        return _blended(form, X, B)
+    return None
+
+
+def _blended(form: BlendForm, X: Floats, B: Floats) -> tuple[Floats, str] | None:
+    """Return the weighted contributions of the members, if each has a closed form; that of a logarithm has none."""
+    total = np.zeros((len(X), X.shape[1], form.weights.shape[1]))
+    for member, weight in zip(form.members, form.weights, strict=True):
+        if not weight.any():
+            continue
+        found = None if (member.is_log & (weight > 0)).any() else _closed_form(member.form, X, B)
+        if found is None:
+            return None
+        total += weight * found[0]
+    return total, "members"
+
+
 def _plain_form(model: Model) -> Any:
     """Return the arrays of a surrogate whose columns are its inputs; None for any other model."""
-    return getattr(model, "form", None) if getattr(model, "encoding", None) is None else None
+    if isinstance(model, Surrogate) and getattr(model, "encoding", None) is None:
+        return model.form
+    return None
 
 
 def _mixed(model: Model, x: Floats, B: Floats, players: Ints, masks: Bools) -> Floats:

@@ -11,6 +11,7 @@ Notation:
     linear      v_j = |coefficient|, in standard deviations of the output per standard deviation of the input
     Gaussian    v_j = 1 / length scale of the input, in its standard deviations: how fast the output can turn along it
     process
+    blends      mean of the members' shares, by their weights for the output
 
 All are brought to shares that sum to 1 for each output. They tell what the model does, also where it is wrong, and
 inputs with many different values get more of a deep tree than they deserve: permutation on held-out rows has neither
@@ -30,6 +31,8 @@ from engine.errors import EngineError, ShapeError
 from engine.importance.ranking import CORRELATED, Importance, correlated_groups, ranked, shared_notes
 from engine.surrogates import Surrogate
 from engine.surrogates.arrays import Floats, Ints, matrix
+from engine.surrogates.blend import BlendForm
+from engine.surrogates.kinds import Form
 from engine.surrogates.linear import LinearForm
 from engine.surrogates.trees import LEAF, TreeEnsemble
 
@@ -60,9 +63,8 @@ def model_importance(surrogate: Surrogate, X: Any, *, correlated: float = CORREL
     X = matrix("X", X, surrogate.inputs)
     if len(X) < 2:
         raise ShapeError(f"X has shape {X.shape}: at least 2 rows are needed")
-    method, unit, V = _read(surrogate, X)
-    total = V.sum(axis=0)
-    answer: dict[str, Any] = ranked(V / np.where(total == 0, 1.0, total), surrogate.outputs)
+    method, unit, V = _read(surrogate.form, surrogate.kind, X)
+    answer: dict[str, Any] = ranked(V, surrogate.outputs)
     groups = correlated_groups(X, surrogate.inputs, at_least=correlated)
     return Importance(
         method=method,
@@ -74,18 +76,29 @@ def model_importance(surrogate: Surrogate, X: Any, *, correlated: float = CORREL
     )
 
 
-def _read(surrogate: Surrogate, X: Floats) -> tuple[str, str, Floats]:
-    form = surrogate.form
+def _read(form: Form, kind: str, X: Floats) -> tuple[str, str, Floats]:
+    """Return the method, what a value says, and the shares of the inputs, (d, m)."""
     if isinstance(form, TreeEnsemble):
-        return "variance_reduction", "share of the variance that the splits on the input explain", split_gains(form, X)
-    if isinstance(form, LinearForm):
-        scale = np.where(surrogate.output_sd == 0, 1.0, surrogate.output_sd)
-        return "standardized_coefficients", "share of the standardized coefficients", np.abs(form.coefficients) / scale
+        unit = "share of the variance that the splits on the input explain"
+        return "variance_reduction", unit, _shares(split_gains(form, X))
+    if isinstance(form, LinearForm):  # coefficients are per standard deviation of the input already
+        return "standardized_coefficients", "share of the standardized coefficients", _shares(np.abs(form.coefficients))
+    if isinstance(form, BlendForm):
+        used = [(member, w) for member, w in zip(form.members, form.weights, strict=True) if w.any()]
+        V = sum(
+            (w * _read(member.form, member.kind, X)[2] for member, w in used), np.zeros((X.shape[1], len(used[0][1])))
+        )
+        return "blended_shares", "mean share in the members of the blend, by their weights", V
     raise ImportanceUnavailable(
-        f"a model of kind {surrogate.kind!r} does not say what its inputs are worth; ask by permutation",
-        kind=surrogate.kind,
+        f"a model of kind {kind!r} does not say what its inputs are worth; ask by permutation",
+        kind=kind,
         instead="permutation",
     )
+
+
+def _shares(V: Floats) -> Floats:
+    total = V.sum(axis=0)
+    return V / np.where(total == 0, 1.0, total)
 
 
 def split_gains(trees: TreeEnsemble, X: Floats) -> Floats:

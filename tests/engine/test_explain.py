@@ -2,7 +2,7 @@
 
 import json
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import permutations
 from pathlib import Path
 from typing import Any
@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from engine.errors import ParameterError, ShapeError
 from engine.explain import contributions, explain_change, partial_dependence
 from engine.surrogates import KINDS, NotFinite, fit
+from engine.surrogates.blend import BlendForm, Member
 
 
 @dataclass
@@ -42,6 +43,9 @@ def trained(kind, d=4, n=150, **more):
     X = rows(d, n)
     Y = np.stack([X[:, 0] * X[:, 1] + X[:, 2], np.sin(X[:, 1]) - X[:, 0]], axis=1)
     return X, fit(kind, X, Y, inputs=[f"x{j}" for j in range(d)], outputs=["a", "b"], **more)
+
+
+TRAINED = sorted(name for name, kind in KINDS.items() if not kind.chooses)  # those make blends, which are tested below
 
 
 def wavy(X):
@@ -85,7 +89,7 @@ def test_a_trained_linear_model_is_computed_in_closed_form():
     assert found.is_exact
 
 
-@pytest.mark.parametrize("kind", sorted(KINDS))
+@pytest.mark.parametrize("kind", TRAINED)
 @pytest.mark.parametrize("d", [4, 13])
 def test_contributions_add_up_to_the_prediction_for_every_kind(kind, d):
     X, surrogate = trained(kind, d, 60)
@@ -121,6 +125,22 @@ def test_trees_give_what_all_orders_give(seed, kind):
     assert found.methods == ("trees",)
     for k in range(2):
         expected = by_hand(lambda rows, k=k: surrogate.predict(rows)[:, k], x, B)
+        assert found.values[0, :, k] == pytest.approx(expected, abs=1e-9)
+
+
+@pytest.mark.parametrize(("is_log", "method"), [(False, "members"), (True, "subsets")])
+def test_a_blend_gives_what_all_orders_give(is_log, method):
+    X, linear = trained("linear")
+    forest = trained("random_forest", params={"n_trees": 5})[1]
+    logs = np.array([is_log, False])
+    members = (Member("linear", linear.form, logs), Member("random_forest", forest.form, np.zeros(2, dtype=bool)))
+    blend = replace(linear, kind="auto", form=BlendForm(members, np.array([[0.25, 0.0], [0.75, 1.0]])))
+
+    found = contributions(blend, X[:1], X[10:16])
+
+    assert found.methods == (method,)
+    for k in range(2):
+        expected = by_hand(lambda rows, k=k: blend.predict(rows)[:, k], X[0], X[10:16])
         assert found.values[0, :, k] == pytest.approx(expected, abs=1e-9)
 
 
@@ -220,7 +240,7 @@ def test_the_gain_of_two_changes_that_work_together_is_shared_between_their_orde
     assert (found.base[0], found.predictions[0, 0]) == (11.0, 24.0)
 
 
-@pytest.mark.parametrize("kind", sorted(KINDS))
+@pytest.mark.parametrize("kind", TRAINED)
 def test_a_change_adds_up_for_every_kind_and_turns_its_sign_on_the_way_back(kind):
     X, surrogate = trained(kind)
 

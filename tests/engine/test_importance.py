@@ -1,7 +1,7 @@
 """Importance of inputs: closed forms, printed examples, and what must be said beside the numbers."""
 
 import json
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -18,6 +18,7 @@ from engine.importance import (
     permutation_importance,
 )
 from engine.surrogates import NotFinite, fit
+from engine.surrogates.blend import BlendForm, Member
 
 PRINTED = json.loads((Path(__file__).parent.parent / "data" / "reference_feature_selection.json").read_text())
 INPUTS = ("coal", "air", "oxygen", "noise")
@@ -33,6 +34,9 @@ class Model:
 
     def predict(self, X):
         return X @ self.W
+
+    def arrays(self):
+        return {}
 
 
 def rows(n=600, seed=0, noise=0.1):
@@ -112,6 +116,24 @@ def test_the_variance_that_the_splits_of_a_tree_explain_is_that_of_what_it_adds(
     form = trained("random_forest", X, Y, params={"n_trees": 1}).form
 
     assert split_gains(form, X).sum(axis=0) == pytest.approx(form.predict(X).var(axis=0), rel=1e-9)
+
+
+def test_a_blend_has_the_shares_of_its_members_by_their_weights():
+    X, Y = rows(200)
+    linear, forest = trained("linear", X, Y), trained("random_forest", X, Y, params={"n_trees": 5})
+    weights = np.array([[0.25, 1.0], [0.75, 0.0], [0.0, 0.0]])
+    members = (
+        *(Member(model.kind, model.form, np.zeros(2, dtype=bool)) for model in (linear, forest)),
+        Member("riddle", Model(), np.zeros(2, dtype=bool)),  # of no weight: it need not be read
+    )
+
+    found = model_importance(replace(linear, kind="auto", form=BlendForm(members, weights)), X)
+
+    of_linear, of_forest = model_importance(linear, X), model_importance(forest, X)
+    steam = [share.by_output["steam"].values for share in (of_linear, of_forest)]
+    assert found.by_output["steam"].values == pytest.approx(0.25 * steam[0] + 0.75 * steam[1], abs=1e-12)
+    assert found.by_output["nox"].values == pytest.approx(of_linear.by_output["nox"].values, abs=1e-12)
+    assert found.method == "blended_shares"
 
 
 def test_a_model_that_cannot_be_read_is_refused_by_name():
