@@ -78,7 +78,7 @@ def minimize(
     problem: Problem,
     model: Model,
     *,
-    solver: str = "pso",
+    solver: str = "auto",
     budget: int = 2000,
     seed: int = 0,
     envelope: Envelope | None = None,

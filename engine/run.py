@@ -19,7 +19,7 @@ Entry = TypeVar("Entry")
 
 MOST_CURVE_POINTS = 300
 
-_CURVE, _VOLUMES, _SECONDS, _RUN = "run_curve", "run_volumes", "run_seconds", "run"  # added to the solver's state
+_CURVE, _VOLUMES, _SECONDS, _RUN = "run_curve", "run_volumes", "run_seconds", "run_of"  # added to the solver's state
 
 
 class Clock:

@@ -5,15 +5,21 @@ from types import MappingProxyType
 from typing import Any
 
 from engine.errors import ParameterError
+from engine.solvers.auto import Auto
 from engine.solvers.base import Best, Solver, SolverMisuse
+from engine.solvers.cmaes import CovarianceAdaptation
 from engine.solvers.de import DifferentialEvolution
+from engine.solvers.local import Local
 from engine.solvers.nsga2 import NSGA2
 from engine.solvers.nsga3 import NSGA3
 from engine.solvers.pso import ParticleSwarm
 from engine.solvers.state import SolverStateError, State, from_bytes, to_bytes
 
 SOLVERS: Mapping[str, type[Solver]] = MappingProxyType(
-    {solver.name: solver for solver in (ParticleSwarm, DifferentialEvolution, NSGA2, NSGA3)}
+    {
+        solver.name: solver
+        for solver in (Auto, ParticleSwarm, DifferentialEvolution, CovarianceAdaptation, Local, NSGA2, NSGA3)
+    }
 )
 
 

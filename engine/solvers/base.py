@@ -273,15 +273,12 @@ class Solver(ABC):
             solver._rng = generator_from_json(state["generator"])
         except (KeyError, EngineError) as error:
             raise SolverStateError(f"the state is damaged: {error}") from error
-        lengths = {"d": len(solver.space.lower), "c": solver.space.c, "p": solver.n_objectives, "two": 2}
+        lengths = {"d": len(solver.space.lower), "two": 2}
         best_x = _saved_array(state, "best_x", np.float64, "d", lengths)
         objective, violation = _saved_array(state, "best_value", np.float64, "two", lengths).tolist()
         if math.isfinite(objective) and math.isfinite(violation):
             solver._best = Best(best_x, objective, violation)
-        for name, (dtype, shape) in cls._LAYOUT.items():
-            setattr(solver, f"_{name}", _saved_array(state, name, dtype, shape, lengths))
-        if not solver._is_sound():
-            raise SolverStateError("the state is damaged: it holds numbers that no run comes to")
+        saved_arrays(solver, state)
         return solver
 
     # Inside
@@ -326,6 +323,19 @@ def _shaped(name: str, values: ArrayLike, wanted: tuple[int, ...]) -> Floats:
             wanted=list(wanted),
         )
     return array
+
+
+def saved_arrays(solver: Solver, state: Mapping[str, Any]) -> None:
+    """Set the attributes of a solver's layout from a state.
+
+    Raises:
+        SolverStateError: one is missing, of another type or shape, or holds what no run comes to.
+    """
+    lengths = {"d": len(solver.space.lower), "c": solver.space.c, "p": solver.n_objectives, "two": 2, "eight": 8}
+    for name, (dtype, shape) in solver._LAYOUT.items():
+        setattr(solver, f"_{name}", _saved_array(state, name, dtype, shape, lengths))
+    if not solver._is_sound():
+        raise SolverStateError("the state is damaged: it holds numbers that no run comes to")
 
 
 def _saved_array(state: Mapping[str, Any], name: str, dtype: type, shape: str, lengths: dict[str, int]) -> Any:

@@ -211,7 +211,7 @@ def test_a_module_without_a_production_model_cannot_be_optimized(app, client, he
 
 
 def test_the_solvers_that_can_be_asked_for_are_those_of_the_engine():
-    assert SOLVERS == ["pso", "de"]
+    assert SOLVERS == ["auto", "pso", "de", "cmaes", "local"]
 
 
 # The answer
@@ -352,7 +352,7 @@ def test_the_result_holds_everything_that_it_takes_to_repeat_it(solve, get, mode
     version = get(f"/datasets/{model['dataset_id']}/versions/1").json
     assert optimization["result"]["repeat"] == {
         "problem": optimization["problem"],
-        "solver": "pso",
+        "solver": "auto",
         "seed": 5,
         "budget": 400,
         "model_id": model["id"],

@@ -114,6 +114,7 @@ def test_bounds_that_do_not_belong_together_are_refused(name):
         SOLVERS[name]([0, 0], [1, 1, 1], budget=10)
 
 
+@pytest.mark.parametrize("name", ["pso", "de"])
 def test_the_first_population_has_one_point_in_each_stratum_of_every_axis(name):
     X = made(name).ask()
 
@@ -359,7 +360,12 @@ def test_a_state_is_plain_arrays_and_json_and_shares_nothing_with_the_solver(nam
     assert to_bytes(solver.state_dict()) == before
 
 
-_ROWS = ("position", "velocity", "best_position", "best_f", "best_v", "population", "f", "v")
+_ROWS = ("mean", "x", "position", "velocity", "best_position", "best_f", "best_v", "population", "f", "v")
+
+
+def held(state, keys):
+    """Return which of these keys a state has, that of the solver at work in a portfolio included."""
+    return [each for key in keys for each in (key, f"part_{key}") if each in state]
 
 
 @pytest.mark.parametrize(
@@ -373,17 +379,25 @@ _ROWS = ("position", "velocity", "best_position", "best_f", "best_v", "populatio
         lambda state: state.update(evaluations=-1),
         lambda state: state.update(best_x=np.zeros(2)),
         lambda state: state.update(upper=np.array([np.inf] * 3)),
-        lambda state: state.update({key: state[key][:-1] for key in ("best_f", "f") if key in state}),
-        lambda state: state.update({key: state[key] > 0 for key in ("position", "population") if key in state}),
-        lambda state: [state.pop(key) for key in ("velocity", "archive") if key in state],
+        lambda state: state.update({key: state[key][:-1] for key in held(state, ("best_f", "f", "path_step", "g"))}),
+        lambda state: state.update(
+            {key: state[key] > 0 for key in held(state, ("position", "population", "mean", "x"))}
+        ),
+        lambda state: [state.pop(key) for key in held(state, ("velocity", "archive", "covariance", "moves"))],
         lambda state: state.update(version=np.zeros(2)),
         lambda state: state.update(generator=np.zeros(2)),
         lambda state: state.update(lower="low"),
         lambda state: state.update(best_value=np.array(["a", "b"])),
-        lambda state: state.update({key: state[key] + 2 for key in ("position", "population") if key in state}),
-        lambda state: state.update({key: state[key] * np.nan for key in ("velocity", "f") if key in state}),
-        lambda state: state.update({key: state[key] * 0 - 1 for key in ("best_position", "memory_F") if key in state}),
-        lambda state: state.update({key: state[key][:0] for key in _ROWS if key in state}),
+        lambda state: state.update(
+            {key: state[key] + 2 for key in held(state, ("position", "population", "mean", "x"))}
+        ),
+        lambda state: state.update(
+            {key: state[key] * np.nan for key in held(state, ("velocity", "f", "covariance", "g"))}
+        ),
+        lambda state: state.update(
+            {key: state[key] * 0 - 1 for key in held(state, ("best_position", "memory_F", "run"))}
+        ),
+        lambda state: state.update({key: state[key][:0] for key in held(state, _ROWS)}),
     ],
 )
 def test_a_damaged_state_is_refused(name, damage):
@@ -483,7 +497,7 @@ def test_budget_and_seed_must_be_whole_numbers(name, wrong):
 
 
 def test_an_unknown_solver_is_refused_with_the_list_of_those_there_are():
-    with pytest.raises(ParameterError, match="no solver 'adam'; there are pso, de"):
+    with pytest.raises(ParameterError, match="no solver 'adam'; there are auto, pso, de"):
         find_solver("adam")
 
 
@@ -555,6 +569,7 @@ def test_every_point_has_a_value_that_its_variables_may_take(name):
     assert set(asked[:, 3]) == {0, 1, 2, 3, 4}
 
 
+@pytest.mark.parametrize("name", [name for name in SINGLE if name != "local"])  # which keeps levels as they are
 def test_mixed_variables_are_searched_to_their_best_values(name):
     solver = SOLVERS[name](**MIXED, budget=1500, seed=2)
 
