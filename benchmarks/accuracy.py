@@ -77,8 +77,8 @@ def report(results: Sequence[Result]) -> str:
         "weight of kinds",
     ]
     return (
-        "RMSE on the standard splits. Wanted: at most 1.01 of the best untuned library model on every set, and below the"
-        f" best published method on at least 5 of 8. Here: {n_held} of {len(rows)}, and {n_better} of {len(rows)}."
+        "RMSE on the standard splits. Wanted: at most 1.01 of the best untuned library model on every set, and below"
+        f" the best published method on at least 5 of 8. Here: {n_held} of {len(rows)}, and {n_better} of {len(rows)}."
         " Published figures are of the same splits or of such splits, and most are rounded to two places.\n\n"
         + table(heads, rows)
     )

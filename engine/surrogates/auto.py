@@ -253,7 +253,7 @@ def _notes(search: Search) -> list[str]:
 
 
 def _held_out(table: Table, choice: _Choice) -> tuple[Floats | None, NDArray[np.intp] | None]:
-    """Return predictions of rows held out, (n, m), NaN where none, by weights that have not seen them; and the folds."""
+    """Return predictions of rows held out, (n, m), NaN where none, by weights that have not seen them; and folds."""
     if choice.runs[0][0] != "full":
         return None, None
     P, Y, by_row = _held_out_rows(table, choice.members, choice.runs)
