@@ -13,14 +13,19 @@ from engine.surrogates.auto import fit_auto
 from engine.surrogates.blend import BlendForm
 from engine.surrogates.boosting import fit_boosting
 from engine.surrogates.forests import fit_extra_trees, fit_random_forest
-from engine.surrogates.linear import LinearForm, fit_linear
+from engine.surrogates.gaussian_process import GaussianProcessForm, fit_gaussian_process
+from engine.surrogates.linear import LinearForm, fit_linear, fit_ridge
+from engine.surrogates.neural_network import NetworkForm, fit_neural_network
 from engine.surrogates.params import (
     AutoParams,
     BoostingParams,
     ForestParams,
+    GaussianProcessParams,
     LinearParams,
+    NetworkParams,
     Params,
     ParamValue,
+    RidgeParams,
     complete,
     schema,
 )
@@ -64,9 +69,12 @@ class Kind:
 KINDS: Mapping[str, Kind] = MappingProxyType(
     {
         "linear": Kind("Linear regression", LinearParams, LinearForm, fit_linear),
+        "ridge": Kind("Ridge regression", RidgeParams, LinearForm, fit_ridge),
         "random_forest": Kind("Random forest", ForestParams, TreeEnsemble, fit_random_forest),
         "extra_trees": Kind("Extra trees", ForestParams, TreeEnsemble, fit_extra_trees),
         "hist_gradient_boosting": Kind("Gradient boosting", BoostingParams, TreeEnsemble, fit_boosting),
+        "gaussian_process": Kind("Gaussian process", GaussianProcessParams, GaussianProcessForm, fit_gaussian_process),
+        "neural_network": Kind("Neural network", NetworkParams, NetworkForm, fit_neural_network),
         "auto": Kind("Chosen by validation", AutoParams, BlendForm, fit_auto, chooses=True),
     }
 )

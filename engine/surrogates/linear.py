@@ -89,3 +89,33 @@ def fit_linear(
         R = np.vstack([R, np.zeros((n_inputs, Y.shape[1]))])
     W, *_ = np.linalg.lstsq(Z, R, rcond=None)
     return LinearForm(scaling, W, b)
+
+
+def fit_ridge(
+    X: Floats, Y: Floats, params: Mapping[str, ParamValue], seed: int, n_jobs: int, on_step: OnStep
+) -> LinearForm:
+    """Return ridge regression with the penalty given, or with the one of PENALTIES that predicts rows left out best.
+
+    With the singular values s of Z = U diag(s) V', the fit and the error of each row when it alone is left out follow
+    for any penalty at once: residual / (1 - 1/n - (U^2 s^2 / (s^2 + alpha)) summed), all outputs in their own sd.
+
+    Source:
+        Allen (1974), Technometrics 16, 125-127 (PRESS); Golub, Heath and Wahba (1979), Technometrics 21, 215-223.
+    """
+    alpha = params["alpha"]
+    if alpha is None:
+        Z, R = Scaling.of(X).apply(X), Scaling.of(Y).apply(Y)
+        U, s, _ = np.linalg.svd(Z, full_matrices=False)
+        alpha = min(PENALTIES, key=lambda penalty: _left_out(U, s, R, penalty))
+    return fit_linear(X, Y, {"alpha": alpha}, seed, n_jobs, on_step)
+
+
+PENALTIES = tuple(float(10.0**exponent) for exponent in np.arange(-4, 6.5, 0.5))
+
+
+def _left_out(U: Floats, s: Floats, R: Floats, alpha: float) -> float:
+    """Return the sum of squared errors of rows that are left out one at a time."""
+    shrinkage = s**2 / (s**2 + alpha)
+    residual = R - U @ (shrinkage[:, None] * (U.T @ R))
+    leverage = 1 / len(R) + (U**2 * shrinkage).sum(axis=1)
+    return float(((residual / np.maximum(1 - leverage, 1e-9)[:, None]) ** 2).sum())

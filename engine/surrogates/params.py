@@ -38,6 +38,36 @@ class LinearParams:
 
 
 @dataclass(frozen=True)
+class RidgeParams:
+    """Ridge regression on standardized inputs; the penalty is chosen by leaving out one row at a time."""
+
+    alpha: float | None = _bounded(
+        None, 0.0, 1e12, "Penalty on the squared coefficients; null: the one that predicts rows left out best."
+    )
+
+
+@dataclass(frozen=True)
+class GaussianProcessParams:
+    """A Gaussian process with a length scale for each input, learned by the likelihood: for up to some 2,000 rows."""
+
+    smoothness: int = _bounded(
+        2, 0, 3, "0, 1, 2: Matern kernels of 1/2, 3/2, 5/2; 3: squared exponential (RBF), the smoothest."
+    )
+    max_rows: int = _bounded(2000, 10, 4000, "Most rows that are predicted from; more are thinned out evenly.")
+
+
+@dataclass(frozen=True)
+class NetworkParams:
+    """The mean of several neural networks with two hidden layers of rectified linear units."""
+
+    n_units: int = _bounded(64, 1, 512, "Units in each hidden layer.")
+    n_members: int = _bounded(3, 1, 20, "Networks that are averaged.")
+    n_epochs: int = _bounded(150, 1, 5000, "How often all rows are gone through.")
+    learning_rate: float = _bounded(3e-3, 0.0, 1.0, "Step of the training at its beginning.", is_open=True)
+    decay: float = _bounded(1e-3, 0.0, 10.0, "Pull of the weights towards zero.")
+
+
+@dataclass(frozen=True)
 class ForestParams:
     """A forest of trees grown independently; the prediction is the mean of the trees."""
 
@@ -72,7 +102,7 @@ class AutoParams:
     )
 
 
-Params = LinearParams | ForestParams | BoostingParams | AutoParams
+Params = LinearParams | RidgeParams | ForestParams | BoostingParams | GaussianProcessParams | NetworkParams | AutoParams
 
 _REAL = (float, float | None)
 """Types of fields that take any number; the others take whole numbers."""

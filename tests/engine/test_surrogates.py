@@ -13,6 +13,9 @@ INPUTS = ("load", "给煤量", "O2 in APH (%)", "flow")
 OUTPUTS = ("efficiency", "NOx", "steam")
 QUICK = {
     "linear": {"alpha": 0.5},
+    "ridge": {},
+    "gaussian_process": {"max_rows": 100},
+    "neural_network": {"n_units": 16, "n_members": 2, "n_epochs": 1},
     "random_forest": {"n_trees": 12, "max_features": 0.6},
     "extra_trees": {"n_trees": 12, "max_features": 0.6},
     "hist_gradient_boosting": {"n_iterations": 12, "learning_rate": 0.4},

@@ -3,15 +3,18 @@
 import numpy as np
 import pytest
 
-from engine.surrogates import KINDS, fit
+from engine.surrogates import fit
 from engine.surrogates.model_file import to_bytes
 from engine.validation import Validation, cross_validate, folds
 
-TREES = [kind for kind in KINDS if kind not in ("linear", "auto")]
+TREES = ["random_forest", "extra_trees", "hist_gradient_boosting"]
+LONG = [*TREES, "gaussian_process", "neural_network"]
 FEW = {
     "random_forest": {"n_trees": 12},
     "extra_trees": {"n_trees": 12},
     "hist_gradient_boosting": {"n_iterations": 6},
+    "gaussian_process": {},
+    "neural_network": {"n_units": 4, "n_epochs": 1},
 }
 
 
@@ -45,7 +48,7 @@ def test_a_step_is_told_for_every_tree_and_shares_ascend(learn, kind):
     assert shares[-1] <= 1
 
 
-@pytest.mark.parametrize("kind", TREES)
+@pytest.mark.parametrize("kind", LONG)
 def test_watching_changes_no_bit_of_the_model(learn, kind, monkeypatch):
     watched = learn(kind, on_step=lambda _share: None)
     monkeypatch.setattr("engine.surrogates.forests._BATCH", 10**9)
@@ -55,7 +58,7 @@ def test_watching_changes_no_bit_of_the_model(learn, kind, monkeypatch):
     assert to_bytes(watched) == to_bytes(at_once)
 
 
-@pytest.mark.parametrize("kind", TREES)
+@pytest.mark.parametrize("kind", LONG)
 def test_what_a_step_raises_ends_the_training(learn, kind):
     n_steps = 0
 
