@@ -13,10 +13,9 @@ Sources
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from engine.errors import ProblemError
 from engine.evaluator import Evaluator, Report
 from engine.expressions import as_reference
-from engine.layers import Share, Target, link_variables, problem_of, shares
+from engine.layers import Share, Target, check_layers, link_variables, problem_of, shares
 from engine.problem import Limit, Problem, Term, Variable
 from engine.process_model import ProcessModel
 from engine.stages import Stages
@@ -80,8 +79,7 @@ class Layers:
         budget: int,
         current: Mapping[str, float] | None,
     ) -> None:
-        if len(problem.objectives) > 1:
-            raise ProblemError("several objectives are for the mode 'joint': a target is one value, not a front")
+        check_layers(process, problem)
         # with every scale filled in over the whole process, so that a term counts the same in every module
         self._shares = shares(process, evaluator.problem)
         self._process, self._problem, self._evaluator = process, problem, evaluator

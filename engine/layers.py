@@ -66,6 +66,17 @@ def shares(process: ProcessModel, problem: Problem) -> dict[str, Share]:
     return found
 
 
+def check_layers(process: ProcessModel, problem: Problem) -> None:
+    """See that a problem can be served layer by layer.
+
+    Raises:
+        ProblemError: it has several objectives, or as ``shares``.
+    """
+    if len(problem.objectives) > 1:
+        raise ProblemError("several objectives are for the mode 'joint': a target is one value, not a front")
+    shares(process, problem)
+
+
 def problem_of(
     share: Share,
     *,

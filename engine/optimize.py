@@ -116,7 +116,7 @@ def minimize(
     n_recipes = whole_number("n_recipes", n_recipes, 1)
     evaluator = Evaluator(problem, model, envelope)
     points = evaluator.starts([*([current] if current else []), *starts])
-    search = choose(solver, evaluator, budget)
+    search = choose(solver, evaluator)
     run = Run(evaluator, search, budget, seed, points, clock, told=[solver, envelope is not None])
     if resume is not None:
         run.restore(resume)

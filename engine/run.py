@@ -34,21 +34,30 @@ class Clock:
         return self.before + time.perf_counter() - self._began
 
 
-def choose(solver: str, evaluator: Evaluator, budget: int) -> str:
-    """Return the name of the solver that serves a problem: the one asked for, or what "auto" stands for there.
+def check_solver(solver: str, n_objectives: int) -> None:
+    """See that a solver serves so many objectives.
 
     Raises:
-        ParameterError: there is no such solver, or it cannot serve so many objectives.
+        ParameterError: there is no such solver, or it does not.
     """
-    n_objectives = len(evaluator.problem.objectives)
-    if solver == "auto" and n_objectives > 1:
-        return "nsga2" if n_objectives == 2 else "nsga3"
-    if find_solver(solver).is_multi_objective != (n_objectives > 1):
+    if find_solver(solver).is_multi_objective != (n_objectives > 1) and solver != "auto":
         raise ParameterError(
             f"solver {solver!r} is for {'several objectives' if n_objectives == 1 else 'one objective'}, but the"
             f" problem has {n_objectives}",
             parameter="solver",
         )
+
+
+def choose(solver: str, evaluator: Evaluator) -> str:
+    """Return the name of the solver that serves a problem: the one asked for, or what "auto" stands for there.
+
+    Raises:
+        ParameterError: as ``check_solver``.
+    """
+    n_objectives = len(evaluator.problem.objectives)
+    check_solver(solver, n_objectives)
+    if solver == "auto" and n_objectives > 1:
+        return "nsga2" if n_objectives == 2 else "nsga3"
     return solver
 
 

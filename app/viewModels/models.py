@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import select
+from sqlalchemy import or_, select
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import joinedload
 
@@ -15,7 +15,7 @@ from app.libs.error_codes import ErrorCode
 from app.libs.errors import AppError
 from app.libs.ids import new_id
 from app.libs.scope import Scope
-from app.models import DatasetVersion, Model, Module, Optimization, Task
+from app.models import DatasetVersion, Model, Module, Optimization, OptimizationModel, Task
 from app.utils.paging import Page, ordering, page_of
 from app.viewModels import downloads, model_objects, module_tags, task_queue
 from app.viewModels.access import seen_by, visible
@@ -262,8 +262,10 @@ def _next_number(module: Module) -> int:
 
 def _users(model: Model) -> dict[str, Any]:
     """Return what would miss the model, by kind; empty when nothing would."""
+    in_processes = select(OptimizationModel.optimization_id).where(OptimizationModel.model_id == model.id)
+    is_user = or_(Optimization.model_id == model.id, Optimization.id.in_(in_processes))
     optimizations = db.session.execute(
-        select(Optimization.id, Optimization.name).where(Optimization.model_id == model.id).order_by(Optimization.id)
+        select(Optimization.id, Optimization.name).where(is_user).order_by(Optimization.id)
     )
     users = {
         "production_of": [{"id": str(model.module.id), "name": model.module.name}] if model.is_production else [],

@@ -11,6 +11,7 @@ from app.viewModels import model_history
 from engine.evaluator import spread
 from engine.expressions import Expression
 from engine.problem import Limit, Problem, Term, Variable
+from engine.process_model import ProcessModel
 
 Part = TypeVar("Part", Term, Limit)
 
@@ -21,6 +22,7 @@ def complete(
     terms: Sequence[Mapping[str, Any]],
     limits: Sequence[Mapping[str, Any]],
     bounds: Mapping[str, Sequence[float]],
+    types: Mapping[str, Mapping[str, Any]],
     fixed: Mapping[str, float],
 ) -> Problem:
     """Return the problem with nothing left open.
@@ -35,16 +37,60 @@ def complete(
     """
     if model.metrics is None:
         raise AppError(ErrorCode.MODEL_NOT_TRAINED, f"It is {model.state}.", state=model.state)
-    _check_inputs(model.inputs, bounds=bounds, fixed=fixed)
-    inputs = [entry["tag"] for entry in model.inputs]
+    roles = {entry["tag"]: entry["role"] for entry in model.inputs}
+    _check_inputs(roles, bounds=bounds, types=types, fixed=fixed)
+    inputs = list(roles)
     problem = Problem(
-        variables=tuple(Variable(tag, *bounds.get(tag, model.ranges[tag])) for tag in inputs if tag not in fixed),
+        variables=_variables(inputs, bounds=bounds, ranges=model.ranges, types=types, fixed=fixed),
         fixed={tag: fixed[tag] for tag in inputs if tag in fixed},
         terms=tuple(Term(**term) for term in terms),
         limits=tuple(Limit(**limit) for limit in limits),
     )
     problem.check(inputs, model.outputs)
     return _scaled(problem, model)
+
+
+def of_process(
+    process: ProcessModel,
+    *,
+    terms: Sequence[Mapping[str, Any]],
+    limits: Sequence[Mapping[str, Any]],
+    bounds: Mapping[str, Sequence[float]],
+    types: Mapping[str, Mapping[str, Any]],
+    fixed: Mapping[str, float],
+    closes_cuts: bool,
+) -> Problem:
+    """Return the problem of a process, over the inputs that come from outside.
+
+    Bounds that are not given are what all models that take an input have seen. Scales that are not given are filled in
+    by the worker, which has the models.
+
+    Raises:
+        AppError: INVALID_INPUT (a disturbance or an assumed stream without a value, a tag that is no input, ...).
+        EngineError: the problem contradicts itself or does not fit the process.
+    """
+    roles = {tag: "control" if role == "cut" and closes_cuts else role for tag, role in process.roles.items()}
+    _check_inputs(roles, bounds=bounds, types=types, fixed=fixed)
+    problem = Problem(
+        variables=_variables(roles, bounds=bounds, ranges=process.ranges(), types=types, fixed=fixed),
+        fixed={tag: fixed[tag] for tag in roles if tag in fixed},
+        terms=tuple(Term(**term) for term in terms),
+        limits=tuple(Limit(**limit) for limit in limits),
+    )
+    problem.check(process.inputs, process.outputs)
+    return problem
+
+
+def _variables(
+    tags: Iterable[str],
+    *,
+    bounds: Mapping[str, Sequence[float]],
+    ranges: Mapping[str, Sequence[float]],
+    types: Mapping[str, Mapping[str, Any]],
+    fixed: Mapping[str, float],
+) -> tuple[Variable, ...]:
+    free = [tag for tag in tags if tag not in fixed]
+    return tuple(Variable(tag, *bounds.get(tag, ranges[tag]), **types.get(tag, {})) for tag in free)
 
 
 def in_words(problem: Problem) -> str:
@@ -56,15 +102,20 @@ def in_words(problem: Problem) -> str:
 
 
 def _check_inputs(
-    inputs: Sequence[Mapping[str, str]], *, bounds: Mapping[str, Sequence[float]], fixed: Mapping[str, float]
+    roles: Mapping[str, str],
+    *,
+    bounds: Mapping[str, Sequence[float]],
+    types: Mapping[str, Mapping[str, Any]],
+    fixed: Mapping[str, float],
 ) -> None:
     """Refuse what cannot be said of these inputs. The details hold the field as ``path``, as the engine's do."""
-    roles = {entry["tag"]: entry["role"] for entry in inputs}
-    for path, given in (("bounds", bounds), ("fixed", fixed)):
+    for path, given in (("bounds", bounds), ("inputs", types), ("fixed", fixed)):
         if unknown := [tag for tag in given if tag not in roles]:
             _refuse(path, f"the model has no input {_listed(unknown)}; it has {_listed(roles)}", unknown)
     if missing := [tag for tag, role in roles.items() if role == "disturbance" and tag not in fixed]:
         _refuse("fixed", f"give a value for {_listed(missing)}: a disturbance cannot be chosen", missing)
+    if missing := [tag for tag, role in roles.items() if role == "cut" and tag not in fixed]:
+        _refuse("fixed", f"assume a value for {_listed(missing)}, or let the cuts be closed", missing)
     if both := [tag for tag in bounds if tag in fixed]:
         _refuse("bounds", f"{_listed(both)} is fixed, so it has no bounds", both)
     if turned := [tag for tag, (lower, upper) in bounds.items() if lower > upper]:

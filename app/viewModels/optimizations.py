@@ -19,14 +19,23 @@ from app.libs.scope import Scope
 from app.models import Model, Module, Optimization, Task
 from app.utils import sqlite
 from app.utils.paging import Page, ordering, page_of
-from app.viewModels import model_history, optimization_problem, optimization_report, surrogates, task_queue
+from app.viewModels import (
+    model_history,
+    optimization_options,
+    optimization_problem,
+    optimization_report,
+    surrogates,
+    task_queue,
+)
 from app.viewModels.access import seen_by, visible
 from app.viewModels.model_history import History
 from engine.optimize import Optimum
+from engine.run import check_solver
 from engine.solvers import SOLVERS as KNOWN_SOLVERS
 from engine.surrogates import Surrogate
+from engine.trust import Envelope
 
-SOLVERS = [name for name, solver in KNOWN_SOLVERS.items() if not solver.is_multi_objective]
+SOLVERS = list(KNOWN_SOLVERS)
 """The solvers that can be asked for; the first is the default."""
 
 LARGEST_BUDGET = 1_000_000
@@ -41,14 +50,20 @@ def start(
     terms: Sequence[Mapping[str, Any]],
     limits: Sequence[Mapping[str, Any]] = (),
     bounds: Mapping[str, Sequence[float]] | None = None,
+    inputs: Mapping[str, Mapping[str, Any]] | None = None,
     fixed: Mapping[str, float] | None = None,
     solver: str,
     budget: int,
     seed: int = 0,
     name: str | None = None,
     actor: Actor,
+    **options: Any,
 ) -> Task:
     """Queue the search for the best inputs of a trained model. The problem is completed and checked here and now.
+
+    Args:
+        inputs: input -> its type and step, for those that are not real.
+        options: what ``optimization_options.asked`` takes.
 
     Raises:
         AppError: MODEL_NOT_FOUND, SCOPE_MISSING, PROJECT_ARCHIVED, MODEL_NOT_TRAINED, INVALID_INPUT (with the field).
@@ -59,9 +74,10 @@ def start(
         db.session.refresh(model, ["dataset_version"])
         db.session.commit()  # the model's rows may have to be read, which takes long
         problem = optimization_problem.complete(
-            model, terms=terms, limits=limits, bounds=bounds or {}, fixed=fixed or {}
+            model, terms=terms, limits=limits, bounds=bounds or {}, types=inputs or {}, fixed=fixed or {}
         )
         db.session.commit()
+    check_solver(solver, len(problem.objectives))
 
     model = visible(Model, model_id, to=actor, needs=Scope.OPTIMIZATION_WRITE)  # again: time has passed
     optimization = Optimization(
@@ -70,6 +86,7 @@ def start(
         project_id=model.project_id,
         model_id=model.id,
         problem=problem.to_json(),
+        options=optimization_options.asked(**options),
         solver=solver,
         budget=budget,
         seed=seed,
@@ -115,10 +132,11 @@ def page(
     sort: str = "-created_at",
     project_id: UUID | None = None,
     model_id: UUID | None = None,
+    process_id: UUID | None = None,
     state: ResultState | None = None,
 ) -> Page:
     """Return one page of the optimizations that the actor may see, newest first unless sorted otherwise."""
-    named = {"project_id": project_id, "model_id": model_id}
+    named = {"project_id": project_id, "model_id": model_id, "process_id": process_id}
     wanted = {name: value for name, value in named.items() if value is not None}
     statement = seen_by(select(Optimization).filter_by(**wanted), Optimization, actor)
     if state is not None:
@@ -163,11 +181,12 @@ def delete(optimization_id: UUID, *, actor: Actor) -> None:
 
 @dataclass(frozen=True)
 class Search:
-    """An optimization as its worker has it: what was asked, the model, and the rows behind the model."""
+    """An optimization as its worker has it: what was asked, the model, the rows behind it, and where it is trusted."""
 
     optimization: Optimization
     surrogate: Surrogate
     history: History
+    envelope: Envelope | None
 
 
 def load(optimization_id: UUID) -> Search:
@@ -180,7 +199,14 @@ def load(optimization_id: UUID) -> Search:
     model = optimization.model
     version = model.dataset_version
     db.session.commit()  # reading the store may take long
-    return Search(optimization, surrogates.of(model), model_history.of(model, version))
+    surrogate, history = surrogates.of(model), model_history.of(model, version)
+    envelope = optimization_options.envelope(optimization.options, history, list(surrogate.inputs))
+    return Search(optimization, surrogate, history, envelope)
+
+
+def is_of_process(optimization_id: UUID) -> bool:
+    """Whether an optimization is of a whole process, and not of one model."""
+    return db.session.get_one(Optimization, optimization_id).process_id is not None
 
 
 def report(search: Search, optimum: Optimum) -> dict[str, Any]:

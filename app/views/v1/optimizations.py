@@ -3,7 +3,7 @@
 from flask_login import current_user
 
 from app.libs.scope import Scope
-from app.viewModels import optimizations
+from app.viewModels import optimizations, process_optimizations
 from app.views.auth import requires
 from app.views.bodies import Blueprint
 from app.views.v1.schemas.optimizations import (
@@ -12,6 +12,7 @@ from app.views.v1.schemas.optimizations import (
     OptimizationIn,
     OptimizationPage,
     OptimizationQuery,
+    ProcessOptimizationIn,
 )
 from app.views.v1.schemas.tasks import TaskOut
 
@@ -34,6 +35,15 @@ def start_optimization(payload, model_id):
 def start_module_optimization(payload, module_id):
     """Queue an optimization over the model that this module has in production."""
     return optimizations.start_for_module(module_id, actor=current_user, **payload)
+
+
+@bp.post("/processes/<uuid:process_id>/optimizations")
+@requires(Scope.OPTIMIZATION_WRITE)
+@bp.arguments(ProcessOptimizationIn)
+@bp.response(202, TaskOut)
+def start_process_optimization(payload, process_id):
+    """Queue an optimization of this process: layer by layer, all layers at once, or in talks between them."""
+    return process_optimizations.start(process_id, actor=current_user, **payload)
 
 
 @bp.get("/optimizations")

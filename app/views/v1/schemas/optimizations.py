@@ -3,8 +3,10 @@
 from marshmallow import Schema, ValidationError, fields, validate, validates_schema
 
 from app.libs.enums import ResultState
+from app.viewModels.optimization_options import FORMS, LEVEL
 from app.viewModels.optimizations import LARGEST_BUDGET, LARGEST_SEED, SOLVERS
 from app.viewModels.predictions import LARGEST
+from app.viewModels.process_optimizations import MODES
 from app.views.v1.schemas.common import Input, Moment, name_field, page_out, page_query
 
 MOST_TERMS = 50
@@ -36,6 +38,13 @@ class TermIn(Input):
         load_default=None, allow_none=True, metadata={"description": "What to hit, with the goal 'target' only."}
     )
 
+    objective = fields.String(
+        load_default=None,
+        allow_none=True,
+        validate=validate.Length(1, 100),
+        metadata={"description": "Terms of one name are added up; several names ask for a front instead of one point."},
+    )
+
     @validates_schema
     def has_a_value_if_a_target(self, term: dict, **_kwargs) -> None:
         if (term["goal"] == "target") != (term["value"] is not None):
@@ -47,13 +56,35 @@ class LimitIn(Input):
     lower = number_field(load_default=None, allow_none=True, metadata={"description": "It must be >= this."})
     upper = number_field(load_default=None, allow_none=True, metadata={"description": "It must be <= this."})
 
+    equal = number_field(load_default=None, allow_none=True, metadata={"description": "It must be this."})
+    tolerance = number_field(
+        is_positive=True,
+        load_default=None,
+        allow_none=True,
+        metadata={"description": "How far from `equal` it may be. Default: a ten-thousandth of its scale."},
+    )
+
     @validates_schema
     def has_a_bound(self, limit: dict, **_kwargs) -> None:
-        lower, upper = limit["lower"], limit["upper"]
-        if lower is None and upper is None:
-            raise ValidationError("Give lower, upper or both.", "lower")
+        lower, upper, equal = limit["lower"], limit["upper"], limit["equal"]
+        if equal is not None and (lower is not None or upper is not None):
+            raise ValidationError("equal says all: leave out lower and upper.", "equal")
+        if equal is None and limit["tolerance"] is not None:
+            raise ValidationError("A tolerance belongs to equal.", "tolerance")
+        if lower is None and upper is None and equal is None:
+            raise ValidationError("Give lower, upper or both, or equal.", "lower")
         if lower is not None and upper is not None and lower > upper:
             raise ValidationError(f"lower is {lower:g}, above upper, {upper:g}.", "lower")
+
+
+class InputTypeIn(Input):
+    type = fields.String(required=True, validate=validate.OneOf(["real", "integer", "stepped"]))
+    step = number_field(is_positive=True, metadata={"description": "With the type `stepped` only."})
+
+    @validates_schema
+    def has_a_step_if_stepped(self, given: dict, **_kwargs) -> None:
+        if (given["type"] == "stepped") != ("step" in given):
+            raise ValidationError("A step is given with the type 'stepped', and only then.", "step")
 
 
 class OptimizationIn(Input):
@@ -72,6 +103,42 @@ class OptimizationIn(Input):
         load_default={},
         metadata={"description": "Input tag -> value. Every disturbance must be given; other inputs are free."},
     )
+    inputs = fields.Dict(
+        keys=fields.String(),
+        values=fields.Nested(InputTypeIn),
+        load_default={},
+        metadata={"description": "Input tag -> its type, for those that take only some values in their bounds."},
+    )
+    trust = fields.Float(
+        load_default=LEVEL,
+        allow_none=True,
+        validate=validate.Range(0, 1, min_inclusive=False),
+        metadata={
+            "description": "The answer stays where the model has seen enough: as near to measured rows as this share "
+            "of them is to the others. null trusts the model everywhere within the bounds."
+        },
+    )
+    trust_form = fields.String(
+        load_default=FORMS[0],
+        validate=validate.OneOf(FORMS),
+        metadata={"description": "`polyhedral` is what a certificate can speak of."},
+    )
+    current = fields.Dict(
+        keys=fields.String(),
+        values=number_field(),
+        load_default=None,
+        allow_none=True,
+        metadata={"description": "The operating point of now: the search begins there, and the answer is compared."},
+    )
+    n_recipes = fields.Integer(
+        load_default=20,
+        strict=True,
+        validate=validate.Range(1, 200),
+        metadata={"description": "With several objectives: most points of the front that are kept."},
+    )
+    certify = fields.Boolean(
+        load_default=False, metadata={"description": "Prove how far the answer is from the best there can be."}
+    )
     solver = fields.String(load_default=SOLVERS[0], validate=validate.OneOf(SOLVERS))
     budget = fields.Integer(
         load_default=2000,
@@ -82,6 +149,33 @@ class OptimizationIn(Input):
     seed = fields.Integer(load_default=0, strict=True, validate=validate.Range(0, LARGEST_SEED))
 
 
+class ProcessOptimizationIn(OptimizationIn):
+    mode = fields.String(
+        load_default=MODES[0],
+        validate=validate.OneOf(MODES),
+        metadata={
+            "description": "`joint`: all layers at once. `cascade`: from the top, targets handed down. `negotiated`: "
+            "targets sent back up until they meet what can be reached."
+        },
+    )
+    models = fields.Dict(
+        keys=fields.String(),
+        values=fields.UUID(),
+        load_default={},
+        metadata={"description": "Module -> the model that stands for it. Default: the one in production."},
+    )
+    closes_cuts = fields.Boolean(
+        load_default=False,
+        metadata={"description": "Let streams that close a loop be found so that assumed and implied values agree."},
+    )
+    budget = fields.Integer(
+        load_default=10_000,
+        strict=True,
+        validate=validate.Range(1, LARGEST_BUDGET),
+        metadata={"description": "Evaluations: of the whole process in the mode `joint`, else of single modules."},
+    )
+
+
 class OptimizationChangeIn(Input):
     name = name_field(required=True)
 
@@ -90,11 +184,14 @@ class OptimizationOut(Schema):
     id = fields.UUID(required=True)
     name = fields.String(required=True)
     project_id = fields.UUID(required=True)
-    model_id = fields.UUID(required=True)
+    model_id = fields.UUID(required=True, allow_none=True)
+    process_id = fields.UUID(required=True, allow_none=True)
+    mode = fields.String(required=True, allow_none=True, metadata={"description": "Of a process; null of a model."})
     task_id = fields.UUID(required=True, allow_none=True)
     created_at = Moment(required=True)
     created_by = fields.UUID(required=True)
     problem = fields.Dict(required=True, metadata={"description": "Complete: bounds, scales and fixed inputs."})
+    options = fields.Dict(required=True, metadata={"description": "Trust, comparison, recipes, certificate."})
     solver = fields.String(required=True)
     budget = fields.Integer(required=True)
     seed = fields.Integer(required=True)
@@ -108,6 +205,7 @@ class OptimizationDetailOut(OptimizationOut):
 class OptimizationQuery(page_query("created_at", "name", sort="-created_at")):
     project_id = fields.UUID(load_default=None)
     model_id = fields.UUID(load_default=None)
+    process_id = fields.UUID(load_default=None)
     state = fields.Enum(ResultState, by_value=True, load_default=None)
 
 

@@ -1,0 +1,221 @@
+"""Optimizations of whole processes: asked for with the models that stand for the modules, carried out, reported."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import select
+from sqlalchemy.exc import IntegrityError
+
+from app.extensions import db
+from app.libs.actor import Actor
+from app.libs.enums import TaskKind
+from app.libs.error_codes import ErrorCode
+from app.libs.errors import AppError
+from app.libs.ids import new_id
+from app.libs.scope import Scope
+from app.models import Model, Module, Optimization, OptimizationModel, Process, Task
+from app.utils import sqlite
+from app.version import VERSION
+from app.viewModels import (
+    model_history,
+    optimization_options,
+    optimization_problem,
+    process_graph,
+    surrogates,
+    task_queue,
+)
+from app.viewModels.access import visible
+from engine.layers import check_layers
+from engine.process_model import ProcessModel
+from engine.process_optimum import MODES as KNOWN_MODES
+from engine.process_optimum import ProcessOptimum
+from engine.run import check_solver
+from engine.trust import Envelope
+
+MODES = list(KNOWN_MODES)
+"""The ways in which layers are solved; the first is the default."""
+
+
+@dataclass(frozen=True)
+class Outline:
+    """What is known of a model without its file: its tags, and the ranges of its inputs."""
+
+    inputs: list[str]
+    outputs: list[str]
+    input_ranges: list[list[float]]
+
+    def predict(self, X: Any, /) -> Any:
+        """Refuse: an outline is there to check a problem by."""
+        raise NotImplementedError
+
+
+def start(
+    process_id: UUID,
+    *,
+    terms: Sequence[Mapping[str, Any]],
+    limits: Sequence[Mapping[str, Any]] = (),
+    bounds: Mapping[str, Sequence[float]] | None = None,
+    inputs: Mapping[str, Mapping[str, Any]] | None = None,
+    fixed: Mapping[str, float] | None = None,
+    mode: str,
+    models: Mapping[str, UUID] | None = None,
+    solver: str,
+    budget: int,
+    seed: int = 0,
+    name: str | None = None,
+    actor: Actor,
+    **options: Any,
+) -> Task:
+    """Queue the search for the best set-points of a process. The problem is checked here and now.
+
+    Args:
+        models: module -> the model that stands for it; the others are those in production.
+
+    Raises:
+        AppError: PROCESS_NOT_FOUND, SCOPE_MISSING, PROJECT_ARCHIVED, MODEL_NOT_FOUND, MODEL_NOT_TRAINED,
+            MODULE_WITHOUT_MODEL, INVALID_INPUT.
+        EngineError: the problem contradicts itself or does not fit the process.
+    """
+    with sqlite.reading():
+        process = visible(Process, process_id, to=actor, needs=Scope.OPTIMIZATION_WRITE)
+        chosen = _models(process, models or {})
+        composed = _composed(process.modules, {name: _outline(model) for name, model in chosen.items()})
+        db.session.commit()
+    problem = optimization_problem.of_process(
+        composed,
+        terms=terms,
+        limits=limits,
+        bounds=bounds or {},
+        types=inputs or {},
+        fixed=fixed or {},
+        closes_cuts=options.get("closes_cuts", False),
+    )
+    check_solver(solver, len(problem.objectives))
+    if mode != "joint":
+        check_layers(composed, problem)
+    process = visible(Process, process_id, to=actor, needs=Scope.OPTIMIZATION_WRITE)  # again: time has passed
+    optimization = Optimization(
+        id=new_id(),
+        name=name or optimization_problem.in_words(problem),
+        project_id=process.project_id,
+        process_id=process.id,
+        mode=mode,
+        problem=problem.to_json(),
+        options=optimization_options.asked(**options),
+        solver=solver,
+        budget=budget,
+        seed=seed,
+        created_by=actor.id,
+        modules=[OptimizationModel(module_name=name, model_id=model.id) for name, model in chosen.items()],
+    )
+    task = task_queue.submit(
+        TaskKind.OPTIMIZE,
+        project_id=process.project_id,
+        subject_id=optimization.id,
+        payload={"optimization_id": str(optimization.id)},
+        actor=actor,
+    )
+    optimization.task_id = task.id
+    db.session.add(optimization)
+    try:
+        db.session.commit()
+    except IntegrityError as error:  # a model was deleted at this very moment
+        db.session.rollback()
+        raise AppError(ErrorCode.MODEL_NOT_FOUND, "It was deleted at this moment.") from error
+    return task
+
+
+@dataclass(frozen=True)
+class ProcessSearch:
+    """An optimization of a process as its worker has it: what was asked, the models, and where they are trusted."""
+
+    optimization: Optimization
+    process: ProcessModel
+    envelopes: Mapping[str, Envelope]
+
+
+def load(optimization_id: UUID) -> ProcessSearch:
+    """Return what it takes to carry an optimization of a process out. Its transaction has ended when it returns.
+
+    Raises:
+        AppError: MODEL_DAMAGED.
+        EngineError: the modules are no longer those that the models were trained for.
+    """
+    optimization = db.session.get_one(Optimization, optimization_id)
+    modules = list(optimization.process.modules)
+    chosen = {each.module_name: each.model for each in optimization.modules}
+    versions = {name: model.dataset_version for name, model in chosen.items()}
+    db.session.commit()  # reading the store may take long
+    composed = _composed(modules, {name: surrogates.of(model) for name, model in chosen.items()})
+    envelopes = {}
+    if optimization.options.get("trust") is not None:
+        for part in composed.parts:
+            history = model_history.of(chosen[part.name], versions[part.name])
+            found = optimization_options.envelope(optimization.options, history, list(part.model.inputs))
+            if found is not None:
+                envelopes[part.name] = found
+    return ProcessSearch(optimization, composed, envelopes)
+
+
+def report(search: ProcessSearch, optimum: ProcessOptimum) -> dict[str, Any]:
+    """Return what was found, with what it takes to find it again. Writes nothing."""
+    optimization = search.optimization
+    return optimum.to_json() | {
+        "models": {
+            each.module_name: {
+                "id": str(each.model_id),
+                "number": each.model.number,
+                "kind": each.model.kind,
+                "scores": each.model.metrics["scores"],
+                "validation": each.model.metrics["validation"],
+            }
+            for each in optimization.modules
+        },
+        "repeat": {
+            "problem": optimization.problem,
+            "mode": optimization.mode,
+            "options": optimization.options,
+            "solver": optimization.solver,
+            "seed": optimization.seed,
+            "budget": optimization.budget,
+            "models": {each.module_name: each.model.artifact_sha256 for each in optimization.modules},
+            "product_version": VERSION,
+        },
+    }
+
+
+def _models(process: Process, asked: Mapping[str, UUID]) -> dict[str, Model]:
+    """Return the model of every module: the one asked for, or the one in production."""
+    names = {module.name for module in process.modules}
+    if unknown := [name for name in asked if name not in names]:
+        raise AppError(
+            ErrorCode.INVALID_INPUT, f"models: the process has no module {unknown[0]!r}.", path="models", tags=unknown
+        )
+    return {module.name: _model(module, asked.get(module.name)) for module in process.modules}
+
+
+def _model(module: Module, model_id: UUID | None) -> Model:
+    wanted = model_id or module.production_model_id
+    if wanted is None:
+        raise AppError(
+            ErrorCode.MODULE_WITHOUT_MODEL,
+            f"Module {module.name!r} has no model in production: promote one, or name one in 'models'.",
+            module_id=str(module.id),
+        )
+    model = db.session.scalar(select(Model).where(Model.id == wanted, Model.module_id == module.id))
+    if model is None:
+        raise AppError(ErrorCode.MODEL_NOT_FOUND, f"Module {module.name!r} has no model {wanted}.", id=str(wanted))
+    if model.metrics is None:
+        raise AppError(ErrorCode.MODEL_NOT_TRAINED, f"It is {model.state}.", state=model.state, model_id=str(model.id))
+    return model
+
+
+def _outline(model: Model) -> Outline:
+    inputs = [entry["tag"] for entry in model.inputs]
+    return Outline(inputs, list(model.outputs), [model.ranges[tag] for tag in inputs])
+
+
+def _composed(modules: Sequence[Module], models: Mapping[str, Any]) -> ProcessModel:
+    return ProcessModel(process_graph.of(modules), models)
