@@ -21,6 +21,7 @@ In the order in which they are used:
     engine.process_optimum  optimize_process: cascade, joint and negotiated, with what each link wanted and got
     engine.trust        DistanceEnvelope, PolyhedralEnvelope: where a model has seen enough to be believed
     engine.pareto       nondominated, hypervolume, knee, thin: points of several objectives
+    engine.exact        certify, Certificate, eligible: proofs of how far an answer is from the best there can be
     engine.errors       EngineError: every refusal; its message says what was given and what was wanted
 
 ``examples/notebook.py`` goes through most of it in forty lines. Importing ``engine`` itself loads nothing.

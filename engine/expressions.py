@@ -117,6 +117,14 @@ class Expression:
             result = self._tree.value(values)
         return np.array(np.broadcast_to(result, shape), dtype=np.float64)
 
+    def affine(self) -> tuple[float, dict[str, float]] | None:
+        """Return the constant and the coefficient of each tag if the expression is affine in its tags, else None.
+
+        It is read from the tree and not from its text: a product needs a constant factor, a quotient a constant
+        divisor, and no power or function may hold a tag.
+        """
+        return _affine(self._tree)
+
     def _column(self, tag: str, columns: Mapping[str, NDArray[Any]]) -> Array:
         if tag not in columns:
             raise UnknownExpressionTag(
@@ -202,6 +210,77 @@ class _Call:
 
 
 _Node = _Number | _Tag | _Negative | _Chain | _Power | _Call
+
+
+# What is affine
+
+_Affine = tuple[float, dict[str, float]]
+
+
+def _affine(node: _Node) -> _Affine | None:
+    """Return constant and coefficients of an affine node, None if it is not affine."""
+    match node:
+        case _Tag(name):
+            return 0.0, {name: 1.0}
+        case _Negative(operand):
+            found = _affine(operand)
+            return found and _scaled(found, -1.0)
+        case _Chain(first, rest):
+            return _affine_chain(first, rest)
+        case _:
+            constant = _constant(node)
+            return None if constant is None else (constant, {})
+
+
+def _affine_chain(first: _Node, rest: tuple[tuple[str, _Node], ...]) -> _Affine | None:
+    found = _affine(first)
+    for operator, operand in rest:
+        other = _affine(operand)
+        if found is None or other is None:
+            return None
+        if operator in "+-":
+            found = _added(found, _scaled(other, 1.0 if operator == "+" else -1.0))
+        elif operator == "*" and not (found[1] and other[1]):
+            found = _scaled(found, other[0]) if not other[1] else _scaled(other, found[0])
+        elif operator == "/" and not other[1] and other[0] != 0:
+            found = _scaled(found, 1 / other[0])
+        else:
+            return None
+    return found
+
+
+def _scaled(affine: _Affine, factor: float) -> _Affine:
+    return affine[0] * factor, {tag: value * factor for tag, value in affine[1].items()}
+
+
+def _added(one: _Affine, other: _Affine) -> _Affine:
+    tags = dict.fromkeys([*one[1], *other[1]])
+    return one[0] + other[0], {tag: one[1].get(tag, 0.0) + other[1].get(tag, 0.0) for tag in tags}
+
+
+def _constant(node: _Node) -> float | None:
+    """Return the value of a node without tags, None if it has one or is no finite number."""
+    if _has_tag(node):
+        return None
+    with np.errstate(all="ignore"):
+        value = float(node.value({}))
+    return value if np.isfinite(value) else None
+
+
+def _has_tag(node: _Node) -> bool:
+    match node:
+        case _Tag():
+            return True
+        case _Number():
+            return False
+        case _Negative(operand):
+            return _has_tag(operand)
+        case _Chain(first, rest):
+            return _has_tag(first) or any(_has_tag(operand) for _, operand in rest)
+        case _Power(base, exponent):
+            return _has_tag(base) or _has_tag(exponent)
+        case _Call(_, arguments):
+            return any(map(_has_tag, arguments))
 
 
 # Reading the text

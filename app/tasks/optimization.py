@@ -6,10 +6,15 @@ from uuid import UUID
 
 from app.tasks.claim import Claim
 from app.viewModels import optimizations, process_optimizations
+from engine.evaluator import Report
+from engine.exact import certify
 from engine.optimize import Step, minimize
 from engine.problem import Problem
 from engine.process_optimum import optimize_process
 from engine.stages import ProcessStep
+from engine.trust import Envelope
+
+PROOF_SECONDS = 300.0
 
 
 def optimize(claim: Claim) -> None:
@@ -35,7 +40,8 @@ def _of_model(optimization_id: UUID, claim: Claim) -> dict[str, Any]:
         n_recipes=asked.options.get("n_recipes", 20),
         on_step=_teller(claim),
     )
-    return optimizations.report(search, optimum)
+    proof = _certificate(asked, search.surrogate, search.envelope, optimum, claim)
+    return optimizations.report(search, optimum) | {"certificate": proof}
 
 
 def _of_process(optimization_id: UUID, claim: Claim) -> dict[str, Any]:
@@ -54,7 +60,26 @@ def _of_process(optimization_id: UUID, claim: Claim) -> dict[str, Any]:
         n_recipes=asked.options["n_recipes"],
         on_step=_teller(claim),
     )
-    return process_optimizations.report(search, optimum)
+    envelope = search.process.envelope(search.envelopes)
+    proof = _certificate(asked, search.process, envelope, optimum, claim)
+    return process_optimizations.report(search, optimum) | {"certificate": proof}
+
+
+def _certificate(
+    asked: optimizations.Optimization, model: Any, envelope: Envelope | None, optimum: Report, claim: Claim
+) -> dict[str, Any] | None:
+    """Return the proof of an answer, if one was asked for: it may take PROOF_SECONDS more."""
+    if not asked.options.get("certify"):
+        return None
+    found = certify(
+        Problem.from_json(asked.problem),
+        model,
+        envelope=envelope,
+        start={variable.tag: variable.value for variable in optimum.variables},
+        time_limit=PROOF_SECONDS,
+        on_wait=lambda seconds: claim.step(asked.budget / (asked.budget + 1), stage="proof", seconds=round(seconds)),
+    )
+    return found.to_json()
 
 
 def _teller(claim: Claim) -> Callable[[Step | ProcessStep], None]:

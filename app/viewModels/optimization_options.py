@@ -4,6 +4,9 @@ from collections.abc import Mapping
 from typing import Any
 
 from app.viewModels.model_history import History
+from engine.exact import NotEligible
+from engine.expressions import Expression
+from engine.problem import Problem
 from engine.trust import LEVEL, DistanceEnvelope, Envelope, PolyhedralEnvelope
 
 __all__ = ["FORMS", "LEVEL", "asked", "envelope"]
@@ -29,6 +32,32 @@ def asked(
         "certify": certify,
         "closes_cuts": closes_cuts,
     }
+
+
+PROVABLE = {"linear", "ridge", "random_forest", "extra_trees", "hist_gradient_boosting", "neural_network"}
+"""Kinds of models over which a certificate can be given."""
+
+
+def check_certificate(problem: Problem, kinds: Mapping[str, str]) -> None:
+    """Refuse a certificate that cannot be given, by what is known before the work.
+
+    Args:
+        problem: what is asked.
+        kinds: what each model is called, and its kind.
+
+    Raises:
+        NotEligible: a term or limit is not a weighted sum, or a model is of a kind that no program can hold.
+    """
+    reasons = [
+        f"{part.of} is not a weighted sum of tags"
+        for part in (*problem.terms, *problem.limits)
+        if Expression.parse(part.of).affine() is None
+    ]
+    reasons += [f"{name} is of the kind {kind!r}" for name, kind in kinds.items() if kind not in PROVABLE]
+    if len(problem.objectives) > 1:
+        reasons.append("there are several objectives, and a proof is of one")
+    if reasons:
+        raise NotEligible(f"no certificate can be given: {'; '.join(reasons)}", reasons=reasons)
 
 
 def envelope(options: Mapping[str, Any], history: History, inputs: list[str]) -> Envelope | None:

@@ -78,6 +78,8 @@ def start(
         )
         db.session.commit()
     check_solver(solver, len(problem.objectives))
+    if options.get("certify"):
+        optimization_options.check_certificate(problem, {"the model": model.kind})
 
     model = visible(Model, model_id, to=actor, needs=Scope.OPTIMIZATION_WRITE)  # again: time has passed
     optimization = Optimization(

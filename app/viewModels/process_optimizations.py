@@ -95,6 +95,9 @@ def start(
     check_solver(solver, len(problem.objectives))
     if mode != "joint":
         check_layers(composed, problem)
+    if options.get("certify"):
+        named = {f"the model of {name!r}": model.kind for name, model in chosen.items()}
+        optimization_options.check_certificate(problem, named)
     process = visible(Process, process_id, to=actor, needs=Scope.OPTIMIZATION_WRITE)  # again: time has passed
     optimization = Optimization(
         id=new_id(),

@@ -129,6 +129,21 @@ def test_whole_numbers_and_equalities_are_kept(solve):
     assert result["inputs"]["c"] == pytest.approx(2.5, abs=0.0101)
 
 
+def test_a_certificate_proves_the_answer_of_a_whole_process(solve):
+    result = solve(certify=True, solver="de", budget=1000)["result"]
+
+    certificate = result["certificate"]
+    assert certificate["is_proven"]
+    assert certificate["value"] == pytest.approx(BEST, abs=1e-3)
+    assert certificate["bound"] <= result["objective"] + 1e-3
+
+
+def test_a_certificate_that_cannot_be_given_is_refused_at_once(ask):
+    answer = ask(certify=True, terms=[{"goal": "minimize", "of": "w * w"}])
+
+    assert (answer.status_code, answer.json["code"]) == (422, "certificate.not_eligible")
+
+
 def test_a_model_that_stands_for_a_module_cannot_be_deleted(solve, client, headers):
     models = solve()["result"]["models"]
 

@@ -1,0 +1,182 @@
+"""A problem and its model, or a whole process of models, as one mixed-integer program."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from engine.errors import EngineError
+from engine.evaluator import Evaluator
+from engine.exact.columns import Column, Matrix, Sum
+from engine.exact.forms import Thresholds, add_linear, add_network, add_trees
+from engine.expressions import Expression
+from engine.problem import Problem
+from engine.process_model import ProcessModel
+from engine.surrogates.linear import LinearForm
+from engine.surrogates.neural_network import NetworkForm
+from engine.surrogates.trees import TreeEnsemble
+from engine.trust import Envelope, JointEnvelope, PolyhedralEnvelope
+
+MOST_LEAVES = 150_000
+"""Leaves of all trees together beyond which a program is not even written."""
+
+
+class NotEligible(EngineError):  # noqa: N818  (an answer, not a fault)
+    """The problem or its model cannot be written as a mixed-integer program."""
+
+    code = "certificate.not_eligible"
+    title = "No certificate can be given for this problem."
+
+
+def eligible(problem: Problem, model: Any, envelope: Envelope | None = None) -> list[str]:
+    """Return why no certificate can be given, in words; empty if one can."""
+    spoken = [(f"terms[{i}]", term.of) for i, term in enumerate(problem.terms)]
+    spoken += [(f"limits[{i}]", limit.of) for i, limit in enumerate(problem.limits)]
+    reasons = [
+        f"{path} ({of}) is not a weighted sum of tags" for path, of in spoken if Expression.parse(of).affine() is None
+    ]
+    if len(problem.objectives) > 1:
+        reasons.append("there are several objectives, and a proof is of one")
+    for part in model.parts if isinstance(model, ProcessModel) else [model]:
+        reasons += _of_model(getattr(part, "model", part), getattr(part, "name", None))
+    reasons += _of_envelope(envelope)
+    return reasons
+
+
+@dataclass(frozen=True)
+class Program:
+    """A written program.
+
+    Attributes:
+        matrix: its rows and columns.
+        variables: tag -> the column of a free input.
+        n_thresholds: binaries of the trees.
+    """
+
+    matrix: Matrix
+    variables: Mapping[str, Column]
+    n_thresholds: int
+
+
+def write(evaluator: Evaluator, envelope: Envelope | None = None) -> Program:
+    """Return the program of a problem whose scales are filled in.
+
+    Raises:
+        NotEligible: it cannot be written; the message says why.
+    """
+    problem, model = evaluator.problem, evaluator.model
+    if reasons := eligible(problem, model, envelope):
+        raise NotEligible(f"no certificate can be given: {'; '.join(reasons)}", reasons=reasons)
+    matrix = Matrix()
+    columns = {tag: Column(-1, float(value), 0.0) for tag, value in problem.fixed.items()}
+    variables = {}
+    for variable in problem.variables:
+        columns[variable.tag] = variables[variable.tag] = _input(matrix, variable)
+    thresholds = Thresholds(matrix)
+    values: dict[str, Sum] = {}
+    parts: Sequence[Any] = model.parts if isinstance(model, ProcessModel) else [model]
+    for part in parts:
+        surrogate = getattr(part, "model", part)
+        inputs = [columns[tag] for tag in part.inputs]
+        for tag, total in zip(part.outputs, _outputs(surrogate.form, inputs, matrix, thresholds), strict=True):
+            columns[tag] = _output(matrix, total)
+            values[tag] = total
+    thresholds.order()
+    _add_objective(problem, columns, matrix)
+    for limit in problem.limits:
+        lower, upper = limit.bounds
+        matrix.keep(_affine(limit.of, columns), lower=lower, upper=upper, scale=limit.scale or 1.0)
+    for part_envelope in _polyhedra(envelope):
+        for a, b in zip(part_envelope.A, part_envelope.b, strict=True):
+            total = Sum()
+            for tag, factor in zip(part_envelope.tags, a, strict=True):
+                total.add_value(columns[tag], float(factor))
+            matrix.keep(total, upper=float(b))
+    return Program(matrix, variables, len(thresholds))
+
+
+def _input(matrix: Matrix, variable: Any) -> Column:
+    span = variable.upper - variable.lower
+    column = Column(matrix.column(), variable.lower, span)
+    if variable.spacing and span:
+        n_steps = float(np.floor(span / variable.spacing * (1 + 1e-12) + 1e-9))
+        steps = matrix.column(is_integer=True, most=n_steps)
+        matrix.row({column.index: 1.0, steps: -variable.spacing / span}, lower=0.0, upper=0.0)
+    return column
+
+
+def _output(matrix: Matrix, total: Sum) -> Column:
+    """Return a column of its own for an output, so that modules above can compare it with their thresholds."""
+    low = total.constant + sum(min(0.0, c) * matrix.most[i] for i, c in total.coefficients.items())
+    high = total.constant + sum(max(0.0, c) * matrix.most[i] for i, c in total.coefficients.items())
+    column = Column(matrix.column(), low, high - low)
+    if high > low:
+        link = total.plus(Sum(-low, {column.index: -(high - low)}))
+        matrix.keep(link, lower=0.0, upper=0.0, scale=high - low)
+    return column
+
+
+def _outputs(form: Any, inputs: list[Column], matrix: Matrix, thresholds: Thresholds) -> list[Sum]:
+    if isinstance(form, LinearForm):
+        return add_linear(form, inputs)
+    if isinstance(form, NetworkForm):
+        return add_network(form, inputs, matrix)
+    return add_trees(form, inputs, matrix, thresholds)
+
+
+def _add_objective(problem: Problem, columns: Mapping[str, Column], matrix: Matrix) -> None:
+    objective = Sum()
+    for term in problem.terms:
+        value, factor = _affine(term.of, columns), term.weight / (term.scale or 1.0)
+        if term.goal != "target":
+            objective = objective.plus(value, -factor if term.goal == "maximize" else factor)
+            continue
+        reach = max(abs(_extreme(value, matrix, sign) - float(term.value or 0.0)) for sign in (-1.0, 1.0)) or 1.0
+        miss = matrix.column()
+        for sign in (-1.0, 1.0):  # miss * reach >= +-(value - target)
+            side = Sum(sign * float(term.value or 0.0), {miss: reach}).plus(value, -sign)
+            matrix.keep(side, lower=0.0, scale=reach)
+        objective.add(miss, factor * reach)
+    matrix.objective = objective
+
+
+def _extreme(total: Sum, matrix: Matrix, sign: float) -> float:
+    return total.constant + sum(
+        (max(0.0, c) if sign > 0 else min(0.0, c)) * matrix.most[i] for i, c in total.coefficients.items()
+    )
+
+
+def _affine(of: str, columns: Mapping[str, Column]) -> Sum:
+    constant, coefficients = Expression.parse(of).affine() or (0.0, {})
+    total = Sum(constant)
+    for tag, factor in coefficients.items():
+        total.add_value(columns[tag], factor)
+    return total
+
+
+def _of_model(surrogate: Any, name: str | None) -> list[str]:
+    form, who = getattr(surrogate, "form", None), f"the model of {name!r}" if name else "the model"
+    if getattr(surrogate, "encoding", None) is not None:
+        return [f"{who} encodes its inputs"]
+    if isinstance(form, TreeEnsemble):
+        n_leaves = int((form.feature < 0).sum())
+        return [f"{who} has {n_leaves} leaves, more than {MOST_LEAVES}"] if n_leaves > MOST_LEAVES else []
+    if not isinstance(form, LinearForm | NetworkForm):
+        kind = getattr(surrogate, "kind", type(surrogate).__name__)
+        return [f"{who} is of the kind {kind!r}; linear models, trees and neural networks can be proved over"]
+    return []
+
+
+def _of_envelope(envelope: Envelope | None) -> list[str]:
+    if envelope is None or isinstance(envelope, PolyhedralEnvelope):
+        return []
+    if isinstance(envelope, JointEnvelope):
+        return [reason for part in envelope.parts.values() for reason in _of_envelope(part)][:1]
+    return ["the trust envelope is of the form 'distance', which has no linear rows; use 'polyhedral'"]
+
+
+def _polyhedra(envelope: Envelope | None) -> list[PolyhedralEnvelope]:
+    if isinstance(envelope, JointEnvelope):
+        return [each for part in envelope.parts.values() for each in _polyhedra(part)]
+    return [envelope] if isinstance(envelope, PolyhedralEnvelope) else []
