@@ -180,6 +180,12 @@ class Lookback:
             )
         return F[whole], Y[ahead][whole], rows[whole]
 
+    def input_ranges(self, ranges: ArrayLike) -> Floats:
+        """Return the lowest and highest value of each input, (d, 2), from those of its features, (p, 2)."""
+        columns = np.array([column for column, _ in self._builders()])
+        given = floats("ranges", ranges)
+        return np.array([[given[columns == j, 0].min(), given[columns == j, 1].max()] for j in range(len(self.inputs))])
+
     def steady(self, X: ArrayLike) -> Floats:
         """Return the features of inputs that have been held at X, (n, d), for longer than the reach: shape (n, p)."""
         X = self._checked(X)
@@ -263,6 +269,10 @@ class Predictor(Protocol):
     def outputs(self) -> Sequence[str]:
         """Tags of the outputs."""
 
+    @property
+    def input_ranges(self) -> Floats:
+        """Lowest and highest value of each feature in the rows that it learned from, shape (p, 2)."""
+
     def predict(self, X: Any, /) -> Any:
         """Return the outputs (n, m) for features (n, p)."""
 
@@ -288,6 +298,11 @@ class Steady:
     def outputs(self) -> tuple[str, ...]:
         """The outputs, once the inputs have been held for the reach and the horizon."""
         return tuple(self.model.outputs)
+
+    @property
+    def input_ranges(self) -> Floats:
+        """Lowest and highest value of each input in the rows that it learned from, shape (d, 2)."""
+        return self.lookback.input_ranges(self.model.input_ranges)
 
     def predict(self, X: Any, /) -> Any:
         """Return the outputs (n, m) for inputs held at X (n, d)."""

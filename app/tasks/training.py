@@ -2,7 +2,7 @@
 
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from uuid import UUID
@@ -12,8 +12,9 @@ from app.libs.enums import EventType
 from app.tasks.claim import Claim
 from app.utils.object_store import ObjectInfo
 from app.viewModels import model_objects, training
-from engine.surrogates import Surrogate, fit, save
-from engine.validation import cross_validate
+from app.viewModels.training_rows import Rows
+from engine.surrogates import Surrogate, calibrate, fit, save
+from engine.validation import CrossValidation, Fold, cross_validate
 
 
 def train_model(claim: Claim) -> None:
@@ -21,32 +22,59 @@ def train_model(claim: Claim) -> None:
     started = time.perf_counter()
     order, rows = training.load(UUID(claim.payload["model_id"]))
     claim.tell((EventType.LOG, _about(rows)))
-    n_folds = order.validation.n_folds
-    learn = {"inputs": order.inputs, "outputs": order.outputs, "params": order.params, "seed": order.seed}
+    stages = _Stages(claim, order)
 
-    def validating(share: float) -> None:
-        n_done = int(round(share * n_folds, 6))
-        claim.step(share * n_folds / (n_folds + 1), stage="validate", folds_done=n_done, n_folds=n_folds)
-
-    def learning(share: float) -> None:
-        claim.step((n_folds + share) / (n_folds + 1), stage="learn")
-
-    validated = cross_validate(
-        order.kind,
-        rows.X,
-        rows.Y,
-        rows.folds(order.validation, seed=order.seed),
-        **learn,
-        on_fold=lambda n_done, n_all: validating(n_done / n_all),
-        on_step=validating,
-    )
-    metrics = training.metrics(order, rows, validated)
-    claim.tell(*((EventType.METRIC, _score_of(output, metrics)) for output in order.outputs))
-    surrogate = fit(order.kind, rows.X, rows.Y, **learn, on_step=learning)
+    validated = _validated(order, rows, rows.folds(order.validation, seed=order.seed), stages.of("validate"))
+    at_random = None
+    if order.compares:
+        found = rows.at_random(order.validation, seed=order.seed)
+        at_random = _validated(order, rows, found, stages.of("validate_at_random"))
+    surrogate = fit(order.kind, rows.X, rows.Y, **order.learn, on_step=stages.of("learn"))
+    if validated.n_rows > 1:
+        surrogate = calibrate(surrogate, validated, seed=order.seed, on_step=stages.of("calibrate"))
+    metrics = training.metrics(order, rows, validated, at_random, surrogate.intervals)
+    scores = ((EventType.METRIC, _score_of(output, metrics)) for output in order.outputs)
+    claim.tell(*scores, *((EventType.LOG, note) for note in metrics["notes"]))
 
     with stored(surrogate, order.model_id, claim.lease.fence) as artifact, claim.success() as result:
         seconds = time.perf_counter() - started
         result.update(training.finish(order, surrogate, artifact, metrics=metrics, seconds=seconds))
+
+
+def _validated(
+    order: training.Order, rows: Rows, folds: list[Fold], on_step: Callable[[float], None]
+) -> CrossValidation:
+    return cross_validate(
+        order.kind,
+        rows.X,
+        rows.Y,
+        folds,
+        **order.learn,
+        on_fold=lambda n_done, n_all: on_step(n_done / n_all),
+        on_step=on_step,
+    )
+
+
+class _Stages:
+    """How far a training is: each validation counts as many fits as it has folds, learning one, calibrating a part."""
+
+    def __init__(self, claim: Claim, order: training.Order) -> None:
+        self.claim, self.n_folds = claim, order.validation.n_folds
+        n_random = self.n_folds if order.compares else 0
+        self.weights = {"validate": self.n_folds, "validate_at_random": n_random, "learn": 1.0, "calibrate": 0.25}
+
+    def of(self, stage: str) -> Callable[[float], None]:
+        """Return what is told the share of this stage that is done."""
+        names, total = list(self.weights), sum(self.weights.values())
+        before = sum(self.weights[name] for name in names[: names.index(stage)])
+
+        def step(share: float) -> None:
+            folds = {}
+            if stage.startswith("validate"):
+                folds = {"folds_done": int(round(share * self.n_folds, 6)), "n_folds": self.n_folds}
+            self.claim.step((before + share * self.weights[stage]) / total, stage=stage, **folds)
+
+        return step
 
 
 @contextmanager
@@ -68,7 +96,7 @@ def stored(surrogate: Surrogate, model_id: UUID, fence: int) -> Iterator[ObjectI
         raise
 
 
-def _about(rows: training.Rows) -> dict:
+def _about(rows: Rows) -> dict:
     message = f"Learning from {len(rows.X)} complete rows; {rows.n_dropped} rows that lack a value are left out."
     return {"message": message, "n_rows": len(rows.X), "n_rows_dropped": rows.n_dropped}
 

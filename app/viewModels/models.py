@@ -38,6 +38,7 @@ def train(
     params: Mapping[str, Any] | None = None,
     validation: Mapping[str, Any] | None = None,
     seed: int = 0,
+    compares_at_random: bool = True,
     dataset_version: int | None = None,
     name: str | None = None,
     actor: Actor,
@@ -46,6 +47,9 @@ def train(
 
     Without a validation, rows are held out by ``group`` if one is named, else by blocks of time if the table has a time
     tag, else at random: neighboring rows of a plant resemble each other, and random folds would flatter.
+
+    Args:
+        compares_at_random: find the score at random too, to stand beside the honest one. It takes as long again.
 
     Raises:
         AppError: MODULE_NOT_FOUND, SCOPE_MISSING, DATASET_VERSION_NOT_FOUND, MODULE_TAG_UNKNOWN,
@@ -75,6 +79,7 @@ def train(
         name=name or f"{KINDS[kind].title} {number}",
         kind=kind,
         params=complete,
+        options={"compares": compares_at_random, "horizon": module.horizon},
         validation=held_out.to_json(),
         seed=seed,
         dataset_version_id=version.id,

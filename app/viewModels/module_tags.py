@@ -6,13 +6,38 @@ from typing import Any
 from app.libs.error_codes import ErrorCode
 from app.libs.errors import AppError
 from app.models import DatasetVersion, Model, Module
+from engine.lookback import MOST_ROWS_BACK as MOST_BACK
+from engine.lookback import InputHistory, Lookback
 
 NUMERIC = {"real", "integer"}
+
+MOST_ROWS_BACK = MOST_BACK
+
+HISTORY = ("lags", "windows")
+"""What an input says of its past, beside its tag, its role and its source."""
 
 
 def names(inputs: Sequence[dict[str, Any]]) -> list[str]:
     """Return the tags of a module's inputs."""
     return [given["tag"] for given in inputs]
+
+
+def lookback(inputs: Sequence[dict[str, Any]], horizon: int) -> Lookback:
+    """Return what is seen of the inputs' past, and how many rows the outputs lie ahead.
+
+    Raises:
+        ParameterError: a lag, a window or the horizon is not allowed.
+    """
+    seen = [
+        InputHistory(given["tag"], **{name: tuple(given[name]) for name in HISTORY if name in given})
+        for given in inputs
+    ]
+    return Lookback(tuple(seen), horizon)
+
+
+def lookback_of(model: Model) -> Lookback:
+    """Return what a model sees of its inputs' past: what its module did when it was trained."""
+    return lookback(model.inputs, model.options.get("horizon", 0))
 
 
 def types(version: DatasetVersion) -> dict[str, str]:
@@ -41,11 +66,15 @@ def fits(model: Model, module: Module) -> bool:
 
     Roles count: an optimization frees and fixes inputs by the roles that the model was trained with.
     """
-    return _roles(model.inputs) == _roles(module.inputs) and set(model.outputs) == set(module.outputs)
+    is_ahead_alike = model.options.get("horizon", 0) == module.horizon
+    return (
+        is_ahead_alike and _taken(model.inputs) == _taken(module.inputs) and set(model.outputs) == set(module.outputs)
+    )
 
 
-def _roles(inputs: Sequence[dict[str, Any]]) -> dict[str, str]:
-    return {given["tag"]: given["role"] for given in inputs}
+def _taken(inputs: Sequence[dict[str, Any]]) -> dict[str, tuple[Any, ...]]:
+    """Return for each tag its role and what is seen of its past."""
+    return {given["tag"]: (given["role"], given.get("lags", [0]), given.get("windows", [])) for given in inputs}
 
 
 def _listed(tags: Sequence[str]) -> str:

@@ -47,16 +47,19 @@ def build(
     dataset_id: UUID,
     inputs: Sequence[dict[str, Any]],
     outputs: Sequence[str],
+    horizon: int = 0,
     actor: Actor,
 ) -> Module:
     """Return a new module that its data set can teach. It is not in the database yet.
 
     Args:
         inputs: {"tag", "role"} each, and for the role ``link`` also {"source", "source_tag"}: another module's name,
-            and its output if that has another tag there.
+            and its output if that has another tag there. {"lags", "windows"} are what is seen of its past, in rows.
+        horizon: rows that the outputs lie ahead of the inputs.
 
     Raises:
         AppError: DATASET_NOT_FOUND, MODULE_TAG_UNKNOWN, MODULE_TAG_NOT_NUMERIC.
+        ParameterError: a lag, a window or the horizon is not allowed.
     """
     module = Module(
         id=new_id(),
@@ -66,6 +69,7 @@ def build(
         name=name,
         inputs=[_complete(given) for given in inputs],
         outputs=list(outputs),
+        horizon=horizon,
         created_by=actor.id,
     )
     _check_tags(module)
@@ -99,6 +103,7 @@ def change(
     dataset_id: UUID | None = None,
     inputs: Sequence[dict[str, Any]] | None = None,
     outputs: Sequence[str] | None = None,
+    horizon: int | None = None,
     actor: Actor,
 ) -> Module:
     """Change a module. Links of other modules follow a new name.
@@ -110,6 +115,7 @@ def change(
         AppError: MODULE_NOT_FOUND, SCOPE_MISSING, MODULE_NAME_TAKEN, DATASET_NOT_FOUND, MODULE_TAG_UNKNOWN,
             MODULE_TAG_NOT_NUMERIC.
         ProcessGraphError: so changed, the modules would not form a graph.
+        ParameterError: a lag, a window or the horizon is not allowed.
     """
     module = visible(Module, module_id, to=actor, needs=Scope.PROCESS_WRITE)
     modules = locked(module.process)
@@ -125,7 +131,9 @@ def change(
             module.inputs = [_complete(given) for given in inputs]
         if outputs is not None:
             module.outputs = list(outputs)
-        if any(given is not None for given in (dataset_id, inputs, outputs)):
+        if horizon is not None:
+            module.horizon = horizon
+        if any(given is not None for given in (dataset_id, inputs, outputs, horizon)):
             _check_tags(module)
         process_graph.of(modules)
         unset = module.production_model
@@ -161,16 +169,13 @@ def locked(process: Process) -> list[Module]:
     return list(db.session.scalars(statement.with_for_update().execution_options(populate_existing=True)))
 
 
-def _complete(given: dict[str, Any]) -> dict[str, str]:
-    """Return an input with the source's tag filled in."""
-    if given["role"] != "link":
-        return {"tag": given["tag"], "role": given["role"]}
-    return {
-        "tag": given["tag"],
-        "role": given["role"],
-        "source": given["source"],
-        "source_tag": given.get("source_tag") or given["tag"],
-    }
+def _complete(given: dict[str, Any]) -> dict[str, Any]:
+    """Return an input with the source's tag filled in, and without a past that is no more than the present."""
+    whole = {"tag": given["tag"], "role": given["role"]}
+    if given["role"] == "link":
+        whole |= {"source": given["source"], "source_tag": given.get("source_tag") or given["tag"]}
+    lags, windows = sorted(given.get("lags", [0])), sorted(given.get("windows", []))
+    return whole if (lags, windows) == ([0], []) else whole | {"lags": lags, "windows": windows}
 
 
 def _follow(old: str, new: str, modules: Sequence[Module]) -> None:
@@ -191,6 +196,7 @@ def _check_tags(module: Module) -> None:
             id=str(module.dataset_id),
         )
     module_tags.check(module.inputs, module.outputs, newest_version(dataset))
+    module_tags.lookback(module.inputs, module.horizon)
 
 
 def _check_name(name: str, others: Sequence[Module]) -> None:

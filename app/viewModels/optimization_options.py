@@ -3,6 +3,8 @@
 from collections.abc import Mapping
 from typing import Any
 
+from app.models import Model
+from app.viewModels import module_tags
 from app.viewModels.model_history import History
 from engine.exact import NotEligible
 from engine.expressions import Expression
@@ -36,6 +38,11 @@ def asked(
 
 PROVABLE = {"linear", "ridge", "random_forest", "extra_trees", "hist_gradient_boosting", "neural_network"}
 """Kinds of models over which a certificate can be given."""
+
+
+def kind_of(model: Model) -> str:
+    """Return the kind of a model, as a certificate sees it."""
+    return model.kind if module_tags.lookback_of(model).is_plain else "model of the past"
 
 
 def check_certificate(problem: Problem, kinds: Mapping[str, str]) -> None:

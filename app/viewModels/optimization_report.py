@@ -10,6 +10,7 @@ from app.viewModels import optimization_baseline, optimization_notes
 from app.viewModels.model_history import History
 from app.viewModels.optimization_baseline import Measured
 from engine import neighbors
+from engine.lookback import Steady
 from engine.optimize import Optimum
 from engine.problem import Problem
 from engine.surrogates import Surrogate
@@ -18,7 +19,9 @@ N_NEAREST = 5
 """Measured rows that are shown beside the answer."""
 
 
-def report(optimization: Optimization, optimum: Optimum, surrogate: Surrogate, history: History) -> dict[str, Any]:
+def report(
+    optimization: Optimization, optimum: Optimum, surrogate: Surrogate | Steady, history: History
+) -> dict[str, Any]:
     """Return the result of an optimization as JSON values; ``docs/optimizations.md`` says what each part means."""
     model = optimization.model
     problem = Problem.from_json(optimization.problem)
@@ -41,7 +44,7 @@ def summary(result: dict[str, Any]) -> dict[str, Any]:
     return {name: result[name] for name in ("objective", "is_feasible", "evaluations", "seconds")}
 
 
-def _nearest(optimum: Optimum, surrogate: Surrogate, measured: Measured, history: History) -> dict[str, Any]:
+def _nearest(optimum: Optimum, surrogate: Surrogate | Steady, measured: Measured, history: History) -> dict[str, Any]:
     """Return the measured rows nearest to the answer over all inputs, and how far from each other rows usually are."""
     inputs = surrogate.inputs
     known = neighbors.History(history.matrix(inputs), inputs)

@@ -29,6 +29,7 @@ from app.viewModels import (
 )
 from app.viewModels.access import seen_by, visible
 from app.viewModels.model_history import History
+from engine.lookback import Steady
 from engine.optimize import Optimum
 from engine.run import check_solver
 from engine.solvers import SOLVERS as KNOWN_SOLVERS
@@ -79,7 +80,7 @@ def start(
         db.session.commit()
     check_solver(solver, len(problem.objectives))
     if options.get("certify"):
-        optimization_options.check_certificate(problem, {"the model": model.kind})
+        optimization_options.check_certificate(problem, {"the model": optimization_options.kind_of(model)})
 
     model = visible(Model, model_id, to=actor, needs=Scope.OPTIMIZATION_WRITE)  # again: time has passed
     optimization = Optimization(
@@ -186,7 +187,7 @@ class Search:
     """An optimization as its worker has it: what was asked, the model, the rows behind it, and where it is trusted."""
 
     optimization: Optimization
-    surrogate: Surrogate
+    surrogate: Surrogate | Steady
     history: History
     envelope: Envelope | None
 
@@ -201,7 +202,7 @@ def load(optimization_id: UUID) -> Search:
     model = optimization.model
     version = model.dataset_version
     db.session.commit()  # reading the store may take long
-    surrogate, history = surrogates.of(model), model_history.of(model, version)
+    surrogate, history = surrogates.held(model), model_history.of(model, version)
     envelope = optimization_options.envelope(optimization.options, history, list(surrogate.inputs))
     return Search(optimization, surrogate, history, envelope)
 

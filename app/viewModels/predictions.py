@@ -14,9 +14,8 @@ from app.libs.errors import AppError
 from app.libs.scope import Scope
 from app.models import Model
 from app.utils import sqlite
-from app.viewModels import surrogates
+from app.viewModels import module_tags, surrogates
 from app.viewModels.access import visible
-from engine.surrogates import Surrogate
 
 MOST_ROWS = 5_000
 """Rows in one call: a request shall not hold a web thread for long."""
@@ -30,31 +29,54 @@ LARGEST = 1e30
 Row = Mapping[str, Any]
 
 
-def predict(model_id: UUID, *, rows: Sequence[Row], actor: Actor) -> dict[str, list]:
+def predict(
+    model_id: UUID, *, rows: Sequence[Row], level: float | None = None, is_held: bool = False, actor: Actor
+) -> dict[str, list]:
     """Return for every row the predicted outputs, and the inputs that lie outside of what the model was trained on.
 
     Args:
-        rows: a number for each of the model's inputs, by tag.
+        rows: a number for each of the model's inputs, by tag. To a model that sees the past they are consecutive rows
+            of history, one step apart; those whose past is not among them get None.
+        level: also return intervals that hold this share of measurements.
+        is_held: each row is held for so long that nothing else is in the past; without a past it changes nothing.
 
     Returns:
-        ``predictions``, a dictionary output -> value a row, and ``out_of_range``, a list of {"tag", "value", "lower",
-        "upper"} a row.
+        ``predictions``, a dictionary output -> value a row, ``out_of_range``, a list of {"tag", "value", "lower",
+        "upper"} a row, and with a level ``intervals``, a dictionary output -> [lower, upper] a row.
 
     Raises:
         AppError: MODEL_NOT_FOUND, MODEL_NOT_TRAINED, MODEL_DAMAGED, ROWS_INVALID (the first faults, each with its row,
             counted from 1, and tag).
+        EngineError: the model has no intervals, or none of this level.
     """
     with sqlite.reading():
         model = visible(Model, model_id, to=actor, needs=Scope.MODEL_READ)
         db.session.commit()
-    surrogate = surrogates.of(model)
-    X = _matrix(rows, surrogate.inputs)
-    Y = surrogate.predict(X)
-    _check_finite(Y)
-    return {
-        "predictions": [dict(zip(surrogate.outputs, row, strict=True)) for row in Y.tolist()],
-        "out_of_range": _out_of_range(X, surrogate),
+    surrogate, lookback = surrogates.of(model), module_tags.lookback_of(model)
+    X = _matrix(rows, lookback.tags)
+    features, places = (lookback.steady(X), np.arange(len(X))) if is_held else lookback.features(X)
+    Y = surrogate.predict(features)
+    _check_finite(Y, places)
+    answer = {
+        "predictions": _by_row(_named(surrogate.outputs, Y), places, len(X)),
+        "out_of_range": _out_of_range(X, lookback.tags, lookback.input_ranges(surrogate.input_ranges)),
     }
+    if level is not None:
+        ends = np.stack(surrogate.predict_interval(features, level), axis=2)
+        answer["intervals"] = _by_row(_named(surrogate.outputs, ends), places, len(X))
+    return answer
+
+
+def _named(outputs: Sequence[str], values: np.ndarray) -> list[dict[str, Any]]:
+    return [dict(zip(outputs, row, strict=True)) for row in values.tolist()]
+
+
+def _by_row(found: Sequence[Any], places: np.ndarray, n: int) -> list[Any]:
+    """Return what was found for the rows at these places; None for the others."""
+    answers: list[Any] = [None] * n
+    for place, each in zip(places.tolist(), found, strict=True):
+        answers[place] = each
+    return answers
 
 
 def _matrix(rows: Sequence[Row], inputs: Sequence[str]) -> np.ndarray:
@@ -92,17 +114,17 @@ def _fault(value: Any) -> str | None:
     return None
 
 
-def _check_finite(Y: np.ndarray) -> None:
+def _check_finite(Y: np.ndarray, places: np.ndarray) -> None:
     if not np.isfinite(Y).all():
-        row = int(np.argwhere(~np.isfinite(Y))[0, 0]) + 1
+        row = int(places[np.argwhere(~np.isfinite(Y))[0, 0]]) + 1
         detail = f"Row {row} lies so far from the data that the prediction is not a finite number."
         raise AppError(ErrorCode.ROWS_INVALID, detail, row=row)
 
 
-def _out_of_range(X: np.ndarray, surrogate: Surrogate) -> list[list[dict[str, Any]]]:
-    lower, upper = surrogate.input_ranges.T
+def _out_of_range(X: np.ndarray, inputs: Sequence[str], ranges: np.ndarray) -> list[list[dict[str, Any]]]:
+    lower, upper = ranges.T
     found: list[list[dict[str, Any]]] = [[] for _ in X]
     for row, column in np.argwhere((lower > X) | (upper < X)):
-        mark = {"tag": surrogate.inputs[column], "value": X[row, column]}
+        mark = {"tag": inputs[column], "value": X[row, column]}
         found[row].append({**mark, "lower": float(lower[column]), "upper": float(upper[column])})
     return found

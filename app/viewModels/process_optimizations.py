@@ -96,7 +96,7 @@ def start(
     if mode != "joint":
         check_layers(composed, problem)
     if options.get("certify"):
-        named = {f"the model of {name!r}": model.kind for name, model in chosen.items()}
+        named = {f"the model of {name!r}": optimization_options.kind_of(model) for name, model in chosen.items()}
         optimization_options.check_certificate(problem, named)
     process = visible(Process, process_id, to=actor, needs=Scope.OPTIMIZATION_WRITE)  # again: time has passed
     optimization = Optimization(
@@ -151,7 +151,7 @@ def load(optimization_id: UUID) -> ProcessSearch:
     chosen = {each.module_name: each.model for each in optimization.modules}
     versions = {name: model.dataset_version for name, model in chosen.items()}
     db.session.commit()  # reading the store may take long
-    composed = _composed(modules, {name: surrogates.of(model) for name, model in chosen.items()})
+    composed = _composed(modules, {name: surrogates.held(model) for name, model in chosen.items()})
     envelopes = {}
     if optimization.options.get("trust") is not None:
         for part in composed.parts:

@@ -13,7 +13,9 @@ from app.libs.error_codes import ErrorCode
 from app.libs.errors import AppError
 from app.models import Model
 from app.utils.object_store import ObjectNotFound
+from app.viewModels import module_tags
 from engine.errors import ModelFileError
+from engine.lookback import Steady
 from engine.surrogates import Surrogate
 from engine.surrogates.model_file import LARGEST_FILE, from_bytes
 
@@ -70,6 +72,16 @@ def of(model: Model) -> Surrogate:
         surrogate = _surrogate(model, content)
         shelf.put(model.artifact_sha256, surrogate, len(content))
     return surrogate
+
+
+def held(model: Model) -> Surrogate | Steady:
+    """Return a model of the module's inputs themselves; one that sees the past is asked what comes when they are held.
+
+    Raises:
+        AppError: as ``of``.
+    """
+    surrogate, lookback = of(model), module_tags.lookback_of(model)
+    return surrogate if lookback.is_plain else Steady(surrogate, lookback)
 
 
 def _read(model: Model) -> bytes:

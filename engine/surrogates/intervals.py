@@ -156,7 +156,13 @@ class Intervals:
         return cls(n_rows=n_rows, is_scaled=is_scaled, difficulty=difficulty, **found)
 
 
-def calibrate(surrogate: "Surrogate", cross_validation: "CrossValidation", *, seed: int = 0) -> "Surrogate":
+def calibrate(
+    surrogate: "Surrogate",
+    cross_validation: "CrossValidation",
+    *,
+    seed: int = 0,
+    on_step: Callable[[float], None] | None = None,
+) -> "Surrogate":
     """Return the surrogate with intervals from the held-out errors of a cross-validation of its kind on its rows.
 
     Coverage is measured in groups of folds: the rows of each, with quantiles and difficulty from the others. That is
@@ -166,6 +172,7 @@ def calibrate(surrogate: "Surrogate", cross_validation: "CrossValidation", *, se
         surrogate: the model that learned from all rows.
         cross_validation: of the same kind, hyperparameters, inputs and outputs.
         seed: of the forest of difficulties.
+        on_step: is told the share of the work that is done; what it raises ends the work.
 
     Raises:
         ShapeError: the cross-validation is of other inputs or outputs.
@@ -182,7 +189,12 @@ def calibrate(surrogate: "Surrogate", cross_validation: "CrossValidation", *, se
     if len(rows) < 2:
         raise TrainingError(f"intervals need at least 2 held-out rows, but there are {len(rows)}", n_rows=len(rows))
     held_out = _HeldOut(
-        cross_validation.inputs[rows], P[rows], np.abs(measured - P)[rows], _groups(cross_validation.fold[rows]), seed
+        cross_validation.inputs[rows],
+        P[rows],
+        np.abs(measured - P)[rows],
+        _groups(cross_validation.fold[rows]),
+        seed,
+        on_step or (lambda _share: None),
     )
     plain, scaled = held_out.constant(), held_out.by_difficulty()
     return replace(surrogate, intervals=_for_each_output(plain, scaled, _is_narrower(scaled, plain)))
@@ -191,8 +203,11 @@ def calibrate(surrogate: "Surrogate", cross_validation: "CrossValidation", *, se
 class _HeldOut:
     """Held-out rows: X (n, d), P (n, m), E (n, m) and group (n,), and the intervals that come of them."""
 
-    def __init__(self, X: Floats, P: Floats, E: Floats, group: _Ids, seed: int) -> None:
+    def __init__(
+        self, X: Floats, P: Floats, E: Floats, group: _Ids, seed: int, on_step: Callable[[float], None]
+    ) -> None:
         self.X, self.P, self.E, self.group, self.seed = X, P, E, group, seed
+        self.on_step, self.n_learned = on_step, 0
         mean = E.mean(axis=0)
         self.scale: Floats = np.where(mean > 0, mean, 1.0)
         self.groups = range(int(group.max()) + 1)
@@ -229,7 +244,17 @@ class _HeldOut:
             rows = np.sort(np.random.default_rng(self.seed).choice(rows, MOST_LEARNED, replace=False))
         params = {"n_trees": N_TREES, "max_depth": None, "min_rows_leaf": max(5, len(rows) // 50), "max_features": 1.0}
         features = _features(self.X, self.P)[rows]
-        return fit_extra_trees(features, self.E[rows] / self.scale, params, self.seed, 1, lambda _share: None)
+        k, n_before = len(self.groups), self.n_learned
+        n_forests = k * (k - 1) / 2 + k + 1
+        self.n_learned += 1
+        return fit_extra_trees(
+            features,
+            self.E[rows] / self.scale,
+            params,
+            self.seed,
+            1,
+            lambda share: self.on_step((n_before + share) / n_forests),
+        )
 
     def _tell(self, forest: TreeEnsemble, rows: Any) -> Floats:
         return self.scale * _told(forest, self.X[rows], self.P[rows])

@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 import numpy as np
+import polars as pl
 import pytest
 
 from app.extensions import db, object_store
@@ -40,6 +41,37 @@ def predict(client, headers, train):
         return client.post(f"/api/v1/models/{model['id']}/predict", json={"rows": list(rows)}, headers=headers)
 
     return ask
+
+
+@pytest.fixture
+def ask_noisy(client, headers, train, upload):
+    """Ask a model of y = 2 a - b + 10 with noise of sd 1, at a level."""
+    table = plant_table(400)
+    upload(table.with_columns(y=table["y"] + pl.Series(np.random.default_rng(5).normal(size=400))))
+    model = train(validation={"scheme": "random"})
+
+    def ask(**asked):
+        rows = [{"a": 5.0, "b": 0.0}, {"a": 1.0, "b": 1.0}]
+        return client.post(f"/api/v1/models/{model['id']}/predict", json={"rows": rows} | asked, headers=headers)
+
+    return ask
+
+
+def test_intervals_of_a_level_lie_around_the_predictions_and_widen_with_it(ask_noisy):
+    narrow, wide = ask_noisy(level=0.5).json, ask_noisy(level=0.95).json
+
+    for predicted, inner, outer in zip(wide["predictions"], narrow["intervals"], wide["intervals"], strict=True):
+        assert outer["y"][0] < inner["y"][0] < predicted["y"] < inner["y"][1] < outer["y"][1]
+    lower, upper = wide["intervals"][0]["y"]
+    assert upper - lower == pytest.approx(2 * 1.96, rel=0.25)
+
+
+def test_without_a_level_there_are_no_intervals_and_one_that_the_rows_cannot_tell_is_refused(ask_noisy):
+    refused = ask_noisy(level=0.9999)
+
+    assert "intervals" not in ask_noisy().json
+    assert refused.status_code == 422
+    assert refused.json["details"]["parameter"] == "level"
 
 
 @pytest.fixture

@@ -111,13 +111,64 @@ def test_a_watcher_sees_the_rows_the_folds_and_every_score_with_its_validation(s
         kind: [event["data"] for event in told if event["type"] == kind] for kind in ("log", "metric", "progress")
     }
     assert of_type["log"][0]["n_rows_dropped"] == 1
-    assert of_type["progress"][0] == {"done": 0.25, "stage": "validate", "folds_done": 1, "n_folds": 3}
+    first = of_type["progress"][0]
+    assert {name: first[name] for name in ("stage", "folds_done", "n_folds")} == {
+        "stage": "validate",
+        "folds_done": 1,
+        "n_folds": 3,
+    }
+    assert 0.2 < first["done"] < 0.25  # of three folds, learning, and calibrating the intervals
     (metric,) = of_type["metric"]
     assert metric["output"] == "y"
     assert metric["validation"] == {"scheme": "random", "n_folds": 3, "group": None}
     assert metric.keys() >= {"r2", "rmse", "mae"}
     assert task["result"]["scores"]["y"] == {name: metric[name] for name in ("r2", "rmse", "mae")}
     assert task["result"]["validation"] == metric["validation"]
+
+
+def neighborly_table():
+    """Rows whose output wanders, and an input that wanders with the time: rows beside each other know each other."""
+    rng = np.random.default_rng(2)
+    table = plant_table(400)
+    return table.with_columns(a=np.arange(400.0), y=np.cumsum(rng.normal(size=400)))
+
+
+def test_where_time_is_held_out_the_score_at_random_stands_beside_with_the_gap_in_words(
+    start, upload, events, client, headers
+):
+    upload(neighborly_table())
+
+    task = start(kind="extra_trees", params={"n_trees": 20})
+
+    metrics = client.get(f"/api/v1/models/{task['subject_id']}", headers=headers).json["metrics"]
+    assert metrics["random"]["y"]["r2"] > 0.8
+    assert metrics["scores"]["y"]["r2"] < metrics["random"]["y"]["r2"] - 0.1
+    (note,) = metrics["notes"]
+    assert note["code"] in ("validation.random_flatters", "validation.neighbors_only")
+    assert f"{metrics['random']['y']['r2']:.2f} on rows held out at random" in note["message"]
+    assert note["message"] in [event["data"].get("message") for event in events(task["id"])]
+    assert task["result"]["notes"] == metrics["notes"]
+
+
+@pytest.mark.parametrize("asked", [{"compares_at_random": False}, {"validation": {"scheme": "random"}}])
+def test_nothing_is_compared_where_nobody_asked_or_rows_are_held_out_at_random_anyway(train, asked):
+    metrics = train(**asked)["metrics"]
+
+    assert metrics["random"] is None
+    assert metrics["notes"] == []
+
+
+def test_the_coverage_of_the_intervals_is_measured_and_stored_with_the_model(start, upload, client, headers):
+    table = plant_table(400)
+    noise = np.random.default_rng(5).normal(size=400)
+    upload(table.with_columns(y=table["y"] + pl.Series(noise)))
+
+    model_id = start(validation={"scheme": "random"})["subject_id"]
+
+    intervals = client.get(f"/api/v1/models/{model_id}", headers=headers).json["metrics"]["intervals"]
+    at = {found["level"]: found for found in intervals["measured"]}
+    assert at[0.9]["coverage"][0] == pytest.approx(0.9, abs=0.03)
+    assert at[0.9]["width"][0] == pytest.approx(2 * 1.645, rel=0.15)  # of the noise, whose sd is 1
 
 
 def test_the_same_seed_gives_the_same_model_to_the_last_bit(train):

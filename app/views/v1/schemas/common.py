@@ -16,6 +16,14 @@ class Moment(fields.Integer):
     """A time as Unix milliseconds, UTC."""
 
 
+class NoteOut(Schema):
+    """Something to know: what was guessed or changed while reading, or what a score hides."""
+
+    code = fields.String(required=True)
+    message = fields.String(required=True)
+    details = fields.Dict(required=True)
+
+
 class PageQuery(Input):
     """Which page of a list."""
 

@@ -8,7 +8,7 @@ from werkzeug.datastructures import FileStorage
 
 from app.utils import strict_json
 from app.utils.paging import LARGEST_NUMBER
-from app.views.v1.schemas.common import Input, Moment, name_field, page_out, page_query, text_field
+from app.views.v1.schemas.common import Input, Moment, NoteOut, name_field, page_out, page_query, text_field
 
 
 def from_json_text(field: type[fields.Field]) -> type[fields.Field]:
@@ -127,14 +127,6 @@ class TagOut(Schema):
     sd = Quantity(required=True, allow_none=True)
     quantiles = fields.Dict(fields.String(), Quantity(), required=True, allow_none=True)
     histogram = fields.Dict(fields.String(), fields.List(Quantity()), required=True, allow_none=True)
-
-
-class NoteOut(Schema):
-    """Something that was guessed or changed while reading."""
-
-    code = fields.String(required=True)
-    message = fields.String(required=True)
-    details = fields.Dict(required=True)
 
 
 class DatasetVersionOut(DatasetVersionSummaryOut):

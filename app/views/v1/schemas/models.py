@@ -6,7 +6,7 @@ from app.libs.enums import ModelState
 from app.utils.paging import LARGEST_NUMBER
 from app.viewModels.models import PARAMS_OF_KIND
 from app.viewModels.predictions import MOST_ROWS
-from app.views.v1.schemas.common import Input, Moment, name_field, page_out, page_query
+from app.views.v1.schemas.common import Input, Moment, NoteOut, name_field, page_out, page_query
 from app.views.v1.schemas.modules import ModuleInputOut
 
 KINDS = validate.OneOf(list(PARAMS_OF_KIND))
@@ -39,6 +39,13 @@ class ModelIn(Input):
     params = fields.Dict(keys=fields.String(), metadata=PARAMS)
     validation = fields.Nested(ValidationIn)
     seed = fields.Integer(strict=True, load_default=0, validate=validate.Range(0, LARGEST_SEED))
+    compares_at_random = fields.Boolean(
+        load_default=True,
+        metadata={
+            "description": "Where rows are held out by group or time: score them at random too and tell the gap in "
+            "words. It takes as long again."
+        },
+    )
     dataset_version = fields.Integer(
         strict=True,
         validate=validate.Range(1, LARGEST_NUMBER),
@@ -87,12 +94,37 @@ class FoldOut(Schema):
     scores = scores_field()
 
 
+class CoverageOut(Schema):
+    level = fields.Float(required=True)
+    coverage = fields.List(fields.Float(), required=True, metadata={"description": "Share of held-out rows inside."})
+    lowest = fields.List(fields.Float(), required=True, metadata={"description": "The same in the worst fold."})
+    width = fields.List(fields.Float(), required=True, metadata={"description": "Mean width, unit of the output."})
+
+
+class IntervalsOut(Schema):
+    """How well prediction intervals held on rows held out; lists are in the order of the outputs."""
+
+    n_rows = fields.Integer(required=True)
+    is_scaled = fields.List(
+        fields.Boolean(), required=True, metadata={"description": "Whether they are wider where errors are larger."}
+    )
+    measured = fields.List(fields.Nested(CoverageOut), required=True)
+
+
 class MetricsOut(Schema):
     """What held-out predictions are worth, with the way in which rows were held out."""
 
     validation = fields.Nested(ValidationOut, required=True)
     scores = scores_field()
     per_fold = fields.List(fields.Nested(FoldOut), required=True)
+    random = fields.Dict(
+        keys=fields.String(),
+        values=fields.Nested(ScoreOut),
+        allow_none=True,
+        metadata={"description": "The scores of rows held out at random, which flatter. null: not asked for."},
+    )
+    notes = fields.List(fields.Nested(NoteOut), metadata={"description": "What the gap between the two says."})
+    intervals = fields.Nested(IntervalsOut, allow_none=True)
     n_rows = fields.Integer(required=True, metadata={"description": "Complete rows, from which the model learned."})
     n_rows_validated = fields.Integer(required=True, metadata={"description": "Those that were held out once."})
     n_rows_dropped = fields.Integer(required=True, metadata={"description": "Rows of the table that lack a value."})
@@ -134,9 +166,9 @@ class ModelOut(Schema):
     )
 
 
-def numbers_by_tag() -> fields.Dict:
+def numbers_by_tag(**kwargs) -> fields.Dict:
     """Return a field for one of very many rows, whose cells are not looked at here: a field a cell takes too long."""
-    return fields.Dict(metadata={"additionalProperties": {"type": "number"}})
+    return fields.Dict(metadata={"additionalProperties": {"type": "number"}}, **kwargs)
 
 
 class PredictIn(Input):
@@ -145,6 +177,17 @@ class PredictIn(Input):
         required=True,
         validate=validate.Length(1, MOST_ROWS),
         metadata={"description": "A number for each input of the model, by tag."},
+    )
+    level = fields.Float(
+        validate=validate.Range(0, 1, min_inclusive=False, max_inclusive=False),
+        metadata={"description": "Also answer with intervals that hold this share of measurements, such as 0.9."},
+    )
+    is_held = fields.Boolean(
+        load_default=False,
+        metadata={
+            "description": "To a model that sees its inputs' past, rows are consecutive rows of history. With is_held "
+            "each of them is on its own: what comes when the inputs are held there for long."
+        },
     )
 
 
@@ -156,7 +199,17 @@ class OutOfRangeOut(Schema):
 
 
 class PredictionsOut(Schema):
-    predictions = fields.List(numbers_by_tag(), required=True)
+    predictions = fields.List(
+        numbers_by_tag(allow_none=True),
+        required=True,
+        metadata={"description": "For each row; null where a model that sees the past does not find it in the rows."},
+    )
+    intervals = fields.List(
+        fields.Dict(
+            keys=fields.String(), values=fields.List(fields.Float(), validate=validate.Length(2, 2)), allow_none=True
+        ),
+        metadata={"description": "For each row the lower and upper end for every output, if a level was given."},
+    )
     out_of_range = fields.List(
         fields.List(fields.Nested(OutOfRangeOut)),
         required=True,
