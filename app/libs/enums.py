@@ -1,6 +1,6 @@
 """The closed lists of words that the database, the API and the tasks share."""
 
-from enum import StrEnum
+from enum import IntEnum, StrEnum
 
 
 class Role(StrEnum):
@@ -47,6 +47,14 @@ _QUEUES = {
     TaskKind.OPTIMIZE: Queue.OPTIMIZATION,
     TaskKind.ANALYZE: Queue.TRAINING,
 }
+
+
+class Priority(IntEnum):
+    """How urgent a task is; higher goes first."""
+
+    LOW = -1
+    NORMAL = 0
+    HIGH = 1
 
 
 class TaskState(StrEnum):

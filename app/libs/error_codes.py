@@ -93,6 +93,11 @@ class ErrorCode(Enum):
 
     # tasks
     TASK_NOT_FOUND = ("task.not_found", 404, "There is no such task.")
+    TASK_KEY_REUSED = ("task.key_reused", 409, "This idempotency key was sent with another request.")
+    TASK_LIMIT = ("task.limit", 429, "Too many tasks are unfinished.")
+    TASK_NOT_ENDED = ("task.not_ended", 409, "This task has not ended yet.")
+    TASK_NOT_REPEATABLE = ("task.not_repeatable", 409, "This task cannot be tried again.")
+    TASK_NEED_FAILED = ("task.need_failed", 409, "A task that this one needed did not succeed.")
     TASK_ENDED = ("task.ended", 409, "This task has ended already.")
     TASK_CRASHED = ("task.crashed", 500, "The task met an unexpected fault. It was logged.")
     TASK_ATTEMPTS_EXHAUSTED = ("task.attempts_exhausted", 500, "The task lost its worker too often.")

@@ -26,6 +26,7 @@ class Scope(StrEnum):
     OPTIMIZATION_WRITE = "optimization:write"
     TASK_READ = "task:read"
     TASK_WRITE = "task:write"
+    TASK_PRIORITIZE = "task:prioritize"
 
     @property
     def is_read(self) -> bool:
@@ -46,12 +47,14 @@ _WRITE = frozenset(
 
 ROLE_SCOPES: dict[Role, frozenset[Scope]] = {
     Role.VIEWER: _READ | {Scope.ACCOUNT_SELF},
-    Role.ENGINEER: _READ | _WRITE | {Scope.ACCOUNT_SELF, Scope.PROJECT_CREATE, Scope.PROJECT_ADMIN},
+    Role.ENGINEER: _READ
+    | _WRITE
+    | {Scope.ACCOUNT_SELF, Scope.PROJECT_CREATE, Scope.PROJECT_ADMIN, Scope.TASK_PRIORITIZE},
     Role.ADMIN: frozenset(Scope),
 }
 
 MEMBER_SCOPES: dict[MemberRole, frozenset[Scope]] = {
     MemberRole.VIEWER: _READ,
     MemberRole.EDITOR: _READ | _WRITE,
-    MemberRole.OWNER: _READ | _WRITE | {Scope.PROJECT_ADMIN},
+    MemberRole.OWNER: _READ | _WRITE | {Scope.PROJECT_ADMIN, Scope.TASK_PRIORITIZE},
 }

@@ -11,7 +11,7 @@ from app.models.model import Model
 from app.models.optimization import Optimization, OptimizationModel
 from app.models.process import Module, Process
 from app.models.project import Membership, Project
-from app.models.task import OutboxMessage, Task, TaskEvent
+from app.models.task import OutboxMessage, Task, TaskEvent, TaskNeed
 from app.models.user import LoginSession, User
 from app.settings import Settings
 from app.utils import sqlite
@@ -31,6 +31,7 @@ __all__ = [
     "Project",
     "Task",
     "TaskEvent",
+    "TaskNeed",
     "User",
 ]
 

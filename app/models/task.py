@@ -2,13 +2,13 @@
 
 from uuid import UUID
 
-from sqlalchemy import JSON, BigInteger, ForeignKey, Index, String
+from sqlalchemy import JSON, BigInteger, ForeignKey, Index, String, UniqueConstraint
 from sqlalchemy.orm import Mapped, mapped_column
 
 from app.extensions import db
-from app.libs.enums import TaskState
+from app.libs.enums import Priority, TaskState
 from app.libs.error_codes import ErrorCode
-from app.models.columns import Created, Id, InProject, Json, Millis, Word
+from app.models.columns import Created, Id, InProject, Json, Key, Millis, Word
 from app.utils.clock import now_ms
 
 
@@ -21,8 +21,10 @@ class Task(InProject, Created, db.Model):
 
     __tablename__ = "tasks"
     __table_args__ = (
-        Index(None, "queue", "state", "priority", "id"),  # the next runnable row of a queue
+        Index(None, "queue", "state", "priority", "turn", "id"),  # the next runnable row of a queue
         Index(None, "state", "lease_until"),  # leases that were lost
+        Index(None, "created_by", "state"),  # how many unfinished ones somebody has
+        UniqueConstraint("created_by", "idempotency_key"),
     )
     not_found = ErrorCode.TASK_NOT_FOUND
 
@@ -30,9 +32,14 @@ class Task(InProject, Created, db.Model):
     kind: Mapped[Word]
     queue: Mapped[Word]
     state: Mapped[Word] = mapped_column(default=TaskState.QUEUED)
-    priority: Mapped[int] = mapped_column(default=0)  # higher goes first
+    priority: Mapped[int] = mapped_column(default=Priority.NORMAL.value)  # higher goes first
+    turn: Mapped[int] = mapped_column(default=0)  # then users take turns, round by round
+    waits_for: Mapped[int] = mapped_column(default=0)  # how many tasks must succeed before it may start
     payload: Mapped[Json]  # what the work needs to know; ids, never data
     subject_id: Mapped[UUID] = mapped_column(index=True)  # the model, optimization or data set that it makes
+
+    idempotency_key: Mapped[str | None] = mapped_column(String(200))  # the client's name for the submit
+    request_sha256: Mapped[str | None] = mapped_column(String(64))  # what was asked under it
 
     progress: Mapped[float] = mapped_column(default=0.0)  # 0 to 1
     result: Mapped[dict | None] = mapped_column(JSON(none_as_null=True))
@@ -41,11 +48,26 @@ class Task(InProject, Created, db.Model):
 
     fence: Mapped[int] = mapped_column(default=0)
     attempt: Mapped[int] = mapped_column(default=0)
+    idle_attempts: Mapped[int] = mapped_column(default=0)  # those in a row that left no checkpoint
+    checkpoint_key: Mapped[Key | None]  # the object from which the next attempt goes on
     worker: Mapped[str | None] = mapped_column(String(200))
     lease_until: Mapped[Millis | None]
 
     started_at: Mapped[Millis | None]
+    stopping_since: Mapped[Millis | None]
     ended_at: Mapped[Millis | None]
+
+    position = None  # not stored: the place in the line, where somebody asks
+    forecast = None  # not stored: when it will probably begin and end
+
+
+class TaskNeed(db.Model):
+    """A task that another one waits for."""
+
+    __tablename__ = "task_needs"
+
+    task_id: Mapped[UUID] = mapped_column(ForeignKey("tasks.id", ondelete="CASCADE"), primary_key=True)
+    needs_id: Mapped[UUID] = mapped_column(ForeignKey("tasks.id", ondelete="CASCADE"), primary_key=True, index=True)
 
 
 class TaskEvent(db.Model):

@@ -70,6 +70,20 @@ def after(task_id: UUID, number: int, *, limit: int | None = None) -> list[dict[
     return [as_told(row.__dict__) for row in db.session.scalars(statement)]
 
 
+def attempts(task_id: UUID) -> list[dict[str, Any]]:
+    """Return when each attempt at a task began, with its worker, and when it was given up for lost, if it was."""
+    statement = select(TaskEvent.at, TaskEvent.data).where(
+        TaskEvent.task_id == task_id, TaskEvent.type == EventType.STATE
+    )
+    found: list[dict[str, Any]] = []
+    for at, data in db.session.execute(statement.order_by(TaskEvent.number)):
+        if "attempt" in data:
+            found.append({"attempt": data["attempt"], "worker": data["worker"], "began_at": at, "lost_at": None})
+        elif "lost_worker" in data and found:
+            found[-1]["lost_at"] = at
+    return found
+
+
 def as_told(row: dict[str, Any]) -> dict[str, Any]:
     """Return an event as clients get it."""
     return {

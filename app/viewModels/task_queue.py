@@ -6,6 +6,7 @@ conditional update. So a message may be lost (the sweep sends another) or double
 """
 
 from collections import deque
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
@@ -15,6 +16,7 @@ from flask import current_app
 from kombu.exceptions import OperationalError as BrokerError
 from redis.exceptions import RedisError
 from sqlalchemy import ColumnElement, bindparam, event, func, select, update
+from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
 from app.extensions import celery_ext, db
@@ -25,7 +27,7 @@ from app.libs.errors import problem
 from app.libs.ids import new_id
 from app.models import OutboxMessage, Task
 from app.utils.clock import now_ms
-from app.viewModels import task_log
+from app.viewModels import submissions, task_line, task_log, task_needs
 
 log = structlog.get_logger(__name__)
 
@@ -42,8 +44,8 @@ _NEXT = (
         _TASKS.project_id,
         _TASKS.created_by,
     )
-    .where(_TASKS.queue == bindparam("queue"), _TASKS.state == TaskState.QUEUED)
-    .order_by(_TASKS.priority.desc(), _TASKS.id)
+    .where(_TASKS.queue == bindparam("queue"), *task_line.RUNNABLE)
+    .order_by(*task_line.ORDER)
     .limit(1)
     # no row lock: MariaDB would lock every row that it sorts, and hide them all from the next worker
 )
@@ -57,6 +59,7 @@ _CLAIM = (
         state=TaskState.RUNNING,
         fence=_TASKS.fence + 1,
         attempt=_TASKS.attempt + 1,
+        idle_attempts=_TASKS.idle_attempts + 1,
         last_event=_TASKS.last_event + 1,
         worker=bindparam("by"),
         lease_until=bindparam("until"),
@@ -94,26 +97,58 @@ def submit(
     subject_id: UUID,
     payload: dict[str, Any],
     actor: Actor,
-    priority: int = 0,
+    needs: Sequence[UUID] = (),
 ) -> Task:
-    """Add a task and the wake-up it is owed to the caller's transaction. The caller commits; then a worker is woken."""
+    """Add a task and the wake-up it is owed to the caller's transaction. The caller commits; then a worker is woken.
+
+    Args:
+        needs: tasks that must succeed first. Should one fail or be cancelled, so does this one.
+
+    Raises:
+        AppError: SCOPE_MISSING, TASK_LIMIT, TASK_NOT_FOUND, TASK_NEED_FAILED (what is to be waited for).
+        DuplicateSubmissionError: the request's key was used at this moment; the transaction is rolled back.
+    """
+    asked = submissions.present()
+    submissions.admit(asked, project_id=project_id, actor=actor)
+    waits_for = task_needs.unfinished({*needs, *asked.needs}, project_id=project_id)
     task = Task(
         id=new_id(),
         kind=kind,
         queue=kind.queue,
         state=TaskState.QUEUED,
-        priority=priority,
+        priority=asked.priority.value,
+        turn=task_line.next_turn(kind.queue, asked.priority, actor.id),
+        waits_for=len(waits_for),
         payload=payload,
         subject_id=subject_id,
         project_id=project_id,
         created_by=actor.id,
+        idempotency_key=asked.key,
+        request_sha256=asked.sha256,
     )
-    task_log.begin(task, [_state(TaskState.QUEUED)])
-    _cross_off_sent()
-    message = {"id": new_id(), "task_id": task.id, "queue": task.queue, "created_at": now_ms()}
-    db.session.connection().execute(OutboxMessage.__table__.insert(), message)
-    db.session.info.setdefault("wake_ups", []).append((message["id"], task.queue))
+    _begin(task)
+    task_needs.record(task.id, waits_for)
+    if not waits_for:
+        owe_wake_up(task.id, task.queue)
     return task
+
+
+def owe_wake_up(task_id: UUID, queue: str) -> None:
+    """Add a wake-up to the caller's transaction; it is sent after the commit."""
+    _cross_off_sent()
+    message = {"id": new_id(), "task_id": task_id, "queue": queue, "created_at": now_ms()}
+    db.session.connection().execute(OutboxMessage.__table__.insert(), message)
+    db.session.info.setdefault("wake_ups", []).append((message["id"], queue))
+
+
+def _begin(task: Task) -> None:
+    try:
+        task_log.begin(task, [_state(TaskState.QUEUED)])
+    except IntegrityError as error:
+        if task.idempotency_key is None:
+            raise
+        db.session.rollback()
+        raise submissions.DuplicateSubmissionError(task.idempotency_key) from error
 
 
 def claim(queue: Queue, *, worker: str, lease_ms: int) -> Lease | None:
@@ -182,6 +217,8 @@ def end(
     Raises:
         LeaseLostError: the task was taken away; the caller's transaction is rolled back.
     """
+    for freed in task_needs.settle(lease.task_id, state):
+        owe_wake_up(freed.id, freed.queue)
     told = {"result": result} if result is not None else {"error": error} if error is not None else {}
     facts = [(EventType.RESULT, result)] if result is not None else []
     changes = {"progress": 1.0} if state is TaskState.SUCCEEDED else {}
@@ -200,29 +237,36 @@ def requeue_lost(*, max_attempts: int) -> int:
     """Queue again every task whose worker fell silent; fail those that were begun too often. Returns how many."""
     now = now_ms()
     lost = db.session.execute(
-        select(Task.id, Task.fence, Task.state, Task.attempt, Task.queue, Task.worker)
+        select(Task.id, Task.fence, Task.state, Task.attempt, Task.idle_attempts, Task.queue, Task.worker)
         .where(Task.state.in_([TaskState.RUNNING, TaskState.STOPPING]), Task.lease_until < now)
         .with_for_update(skip_locked=True)
     ).all()
     for task in lost:
         held = (Task.fence == task.fence, Task.lease_until < now)
-        if task.state == TaskState.STOPPING:
-            end_state: dict[str, Any] = {"state": TaskState.CANCELLED, "ended_at": now}
-            fact = _state(TaskState.CANCELLED)
-        elif task.attempt >= max_attempts:
-            error = _attempts_exhausted(task.attempt, task.worker)
-            end_state = {"state": TaskState.FAILED, "ended_at": now, "error": error}
-            fact = _state(TaskState.FAILED, error=error)
-        else:
-            end_state = {"state": TaskState.QUEUED}
-            fact = _state(TaskState.QUEUED, lost_worker=task.worker)
+        state, changes, told = _after_loss(task, max_attempts, now)
         # the fence grows, so that the silent worker, should it come back, can write nothing
-        if task_log.append(task.id, [fact], *held, fence=task.fence + 1, lease_until=None, **end_state):
-            log.warning("lease_lost", task_id=str(task.id), worker=task.worker, now=str(end_state["state"]))
-            if end_state["state"] is TaskState.QUEUED:
-                db.session.add(OutboxMessage(task_id=task.id, queue=task.queue))
+        fact = _state(state, **told)
+        if task_log.append(task.id, [fact], *held, fence=task.fence + 1, lease_until=None, state=state, **changes):
+            log.warning("lease_lost", task_id=str(task.id), worker=task.worker, now=state.value)
+            if state is TaskState.QUEUED:
+                owe_wake_up(task.id, task.queue)
+            else:
+                task_needs.settle(task.id, state)
     db.session.commit()
     return len(lost)
+
+
+def _after_loss(task: Any, max_attempts: int, now: int) -> tuple[TaskState, dict[str, Any], dict[str, Any]]:
+    """Return what becomes of a task that lost its worker: its state, what changes in its row, and what is told.
+
+    Attempts count as long as none of them leaves a checkpoint: work that comes forward is never given up.
+    """
+    if task.state == TaskState.STOPPING:
+        return TaskState.CANCELLED, {"ended_at": now}, {}
+    if task.idle_attempts >= max_attempts:
+        error = _attempts_exhausted(task)
+        return TaskState.FAILED, {"ended_at": now, "error": error}, {"error": error}
+    return TaskState.QUEUED, {}, {"lost_worker": task.worker}
 
 
 def depth(queue: Queue) -> tuple[int, int]:
@@ -294,12 +338,13 @@ def _state(state: TaskState, **more: Any) -> task_log.Fact:
     return EventType.STATE, {"state": state.value, **more}
 
 
-def _attempts_exhausted(attempt: int, worker: str | None) -> dict[str, Any]:
+def _attempts_exhausted(task: Any) -> dict[str, Any]:
     error = ErrorCode.TASK_ATTEMPTS_EXHAUSTED
     return problem(
         code=error.code,
         title=error.title,
         status=error.status,
-        detail=f"It was begun {attempt} times; the last worker, {worker}, fell silent too.",
-        details={"attempts": attempt, "worker": worker},
+        detail=f"It was begun {task.attempt} times; the last worker, {task.worker}, fell silent too. Since its last"
+        f" checkpoint it was begun {task.idle_attempts} times.",
+        details={"attempts": task.attempt, "worker": task.worker, "history": task_log.attempts(task.id)},
     )

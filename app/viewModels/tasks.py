@@ -7,16 +7,18 @@ from sqlalchemy import select
 
 from app.extensions import db
 from app.libs.actor import Actor
-from app.libs.enums import EventType, TaskKind, TaskState
+from app.libs.enums import EventType, Priority, TaskKind, TaskState
 from app.libs.error_codes import ErrorCode
 from app.libs.errors import AppError
 from app.libs.scope import Scope
 from app.models import Task
+from app.utils import sqlite
 from app.utils.clock import now_ms
 from app.utils.paging import Page, ordering, page_of
-from app.viewModels import task_log
+from app.viewModels import submissions, task_line, task_log, task_needs, task_queue, task_subjects
 from app.viewModels.access import seen_by, visible
 from app.viewModels.locks import lock
+from app.viewModels.submissions import Submission
 
 SORT_FIELDS = {"created_at": Task.created_at, "ended_at": Task.ended_at, "state": Task.state}
 EVENTS_A_PAGE = 1000
@@ -28,7 +30,7 @@ def get(task_id: UUID, *, actor: Actor) -> Task:
     Raises:
         AppError: TASK_NOT_FOUND.
     """
-    return visible(Task, task_id, to=actor, needs=Scope.TASK_READ)
+    return _placed(visible(Task, task_id, to=actor, needs=Scope.TASK_READ))
 
 
 def page(
@@ -46,12 +48,60 @@ def page(
     named = {"project_id": project_id, "kind": kind, "state": state, "subject_id": subject_id}
     wanted = {name: value for name, value in named.items() if value is not None}
     statement = seen_by(select(Task).filter_by(**wanted), Task, actor)
-    return page_of(
-        db.session,
-        statement.order_by(ordering(sort, SORT_FIELDS), Task.id.desc()),
-        page=page,
-        per_page=per_page,
+    ordered = statement.order_by(ordering(sort, SORT_FIELDS), Task.id.desc())
+    found = page_of(db.session, ordered, page=page, per_page=per_page)
+    places = task_line.positions(found.items)
+    for task in found.items:
+        task.position = places.get(task.id)
+    return found
+
+
+def submitted(submission: Submission, *, actor: Actor) -> Task | None:
+    """Return the task that this very request made before, if its key says that it did.
+
+    Raises:
+        AppError: TASK_KEY_REUSED, TASK_NOT_FOUND (the actor may no longer see it).
+    """
+    with sqlite.reading():
+        task = submissions.known(submission, actor=actor)
+        found = get(task.id, actor=actor) if task else None
+        db.session.commit()
+    return found
+
+
+def retry(task_id: UUID, *, actor: Actor) -> Task:
+    """Queue a failed or cancelled task again. It goes on from its last checkpoint, if it left one.
+
+    Raises:
+        AppError: TASK_NOT_FOUND, SCOPE_MISSING, PROJECT_ARCHIVED, TASK_NOT_ENDED, TASK_NOT_REPEATABLE (it succeeded,
+            what it worked on is gone, or another task has taken its place).
+    """
+    task = visible(Task, task_id, to=actor, needs=Scope.TASK_WRITE)
+    lock(task)
+    if not TaskState(task.state).has_ended:
+        raise AppError(ErrorCode.TASK_NOT_ENDED, f"It is {task.state}.", state=task.state)
+    if task.state == TaskState.SUCCEEDED:
+        raise AppError(ErrorCode.TASK_NOT_REPEATABLE, "It succeeded.", state=task.state)
+    if task.kind == TaskKind.IMPORT:
+        raise AppError(ErrorCode.TASK_NOT_REPEATABLE, "Its upload is gone with it; upload the file again.")
+    if not task_subjects.is_there(task):
+        raise AppError(ErrorCode.TASK_NOT_REPEATABLE, "What it was to make has been deleted.")
+    _become(
+        task,
+        TaskState.QUEUED,
+        by=actor,
+        error=None,
+        ended_at=None,
+        started_at=None,
+        stopping_since=None,
+        idle_attempts=0,
+        turn=task_line.next_turn(task.queue, Priority(task.priority), task.created_by),
+        waits_for=0,
     )
+    task_queue.owe_wake_up(task.id, task.queue)
+    db.session.commit()
+    db.session.refresh(task)
+    return _placed(task)
 
 
 def cancel(task_id: UUID, *, actor: Actor) -> Task:
@@ -66,8 +116,9 @@ def cancel(task_id: UUID, *, actor: Actor) -> Task:
         raise AppError(ErrorCode.TASK_ENDED, f"It is {task.state}.", state=task.state)
     if task.state == TaskState.QUEUED:
         _become(task, TaskState.CANCELLED, by=actor, ended_at=now_ms())
+        task_needs.settle(task.id, TaskState.CANCELLED)
     elif task.state == TaskState.RUNNING:
-        _become(task, TaskState.STOPPING, by=actor)
+        _become(task, TaskState.STOPPING, by=actor, stopping_since=now_ms())
     db.session.commit()
     db.session.refresh(task)
     return task
@@ -81,6 +132,14 @@ def events(task_id: UUID, *, after: int, actor: Actor) -> list[dict[str, Any]]:
     """
     get(task_id, actor=actor)
     return task_log.after(task_id, after, limit=EVENTS_A_PAGE)
+
+
+def _placed(task: Task) -> Task:
+    """Return the task with its place in the line and when it will probably begin and end."""
+    task.position = task_line.positions([task]).get(task.id)
+    told = task_line.forecast(task, task.position)
+    task.forecast = told and told.to_json()
+    return task
 
 
 def _become(task: Task, state: TaskState, *, by: Actor, **changes: Any) -> None:

@@ -50,6 +50,8 @@ def on_app_error(error: AppError) -> Response:
     """Our own refusal."""
     code = error.error
     answer = render(code.code, code.status, code.title, error.detail, error.details)
+    if "retry_after_seconds" in error.details:
+        answer.headers["Retry-After"] = str(error.details["retry_after_seconds"])
     if code.status == 401:
         answer.headers["WWW-Authenticate"] = 'Bearer realm="setpoint"'
     return answer

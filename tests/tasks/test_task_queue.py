@@ -7,7 +7,7 @@ from kombu.exceptions import OperationalError
 from sqlalchemy import func, select, update
 
 from app.extensions import celery_ext, db, redis_client
-from app.libs.enums import EventType, Queue, TaskKind, TaskState
+from app.libs.enums import EventType, Priority, Queue, TaskKind, TaskState
 from app.libs.ids import new_id
 from app.models import OutboxMessage, Task, TaskEvent
 from app.viewModels import projects, task_log, task_queue, tasks
@@ -70,7 +70,7 @@ def test_a_submit_that_is_rolled_back_leaves_nothing(context, project, engineer)
 
 
 def test_tasks_start_by_priority_and_then_in_the_order_of_submission(submit):
-    first, second, urgent = submit(), submit(), submit(priority=1)
+    first, second, urgent = submit(), submit(), submit(priority=Priority.HIGH)
 
     started = [claim().task_id for _ in range(3)]
 

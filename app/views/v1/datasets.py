@@ -9,6 +9,7 @@ from app.viewModels.dataset_uploads import Accepted
 from app.views.auth import requires
 from app.views.files import send
 from app.views.multipart import UploadBlueprint, before_body
+from app.views.submits import submits
 from app.views.v1.schemas.datasets import (
     DatasetChangeIn,
     DatasetIn,
@@ -48,6 +49,7 @@ def list_datasets(query, project_id):
 @bp.arguments(DatasetIn, location="multipart")
 @bp.alt_response(200, **KNOWN)
 @bp.response(202, TaskOut)
+@submits(bp)
 def upload_dataset(payload, project_id):
     """Upload a table as a data set; under a name that is there already, as a further version of it."""
     return _answer(dataset_uploads.add_to_project(project_id, actor=current_user, **payload))
@@ -93,6 +95,7 @@ def list_versions(query, dataset_id):
 @bp.arguments(DatasetVersionIn, location="multipart")
 @bp.alt_response(200, **KNOWN)
 @bp.response(202, TaskOut)
+@submits(bp)
 def upload_version(payload, dataset_id):
     """Upload a table as a further version. What is not said about its reading is as for the newest version."""
     return _answer(dataset_uploads.add_to_dataset(dataset_id, actor=current_user, **payload))

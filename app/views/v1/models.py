@@ -7,6 +7,7 @@ from app.viewModels import models, predictions
 from app.views.auth import requires
 from app.views.bodies import Blueprint
 from app.views.files import send
+from app.views.submits import submits
 from app.views.v1.schemas.models import (
     AnyModelQuery,
     ModelChangeIn,
@@ -26,6 +27,7 @@ bp = Blueprint("models", __name__, description="The model registry: trained surr
 @requires(Scope.MODEL_WRITE)
 @bp.arguments(ModelIn)
 @bp.response(202, TaskOut)
+@submits(bp)
 def train_model(payload, module_id):
     """Queue the training of a new model of this module. Its id is the subject of the task in the answer."""
     return models.train(module_id, actor=current_user, **payload)

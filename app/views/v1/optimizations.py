@@ -6,6 +6,7 @@ from app.libs.scope import Scope
 from app.viewModels import optimizations, process_optimizations
 from app.views.auth import requires
 from app.views.bodies import Blueprint
+from app.views.submits import submits
 from app.views.v1.schemas.optimizations import (
     OptimizationChangeIn,
     OptimizationDetailOut,
@@ -23,6 +24,7 @@ bp = Blueprint("optimizations", __name__, description="Searches for the best inp
 @requires(Scope.OPTIMIZATION_WRITE)
 @bp.arguments(OptimizationIn)
 @bp.response(202, TaskOut)
+@submits(bp)
 def start_optimization(payload, model_id):
     """Queue an optimization over this model. Follow the task in the answer until it has ended."""
     return optimizations.start(model_id, actor=current_user, **payload)
@@ -32,6 +34,7 @@ def start_optimization(payload, model_id):
 @requires(Scope.OPTIMIZATION_WRITE)
 @bp.arguments(OptimizationIn)
 @bp.response(202, TaskOut)
+@submits(bp)
 def start_module_optimization(payload, module_id):
     """Queue an optimization over the model that this module has in production."""
     return optimizations.start_for_module(module_id, actor=current_user, **payload)
@@ -41,6 +44,7 @@ def start_module_optimization(payload, module_id):
 @requires(Scope.OPTIMIZATION_WRITE)
 @bp.arguments(ProcessOptimizationIn)
 @bp.response(202, TaskOut)
+@submits(bp)
 def start_process_optimization(payload, process_id):
     """Queue an optimization of this process: layer by layer, all layers at once, or in talks between them."""
     return process_optimizations.start(process_id, actor=current_user, **payload)

@@ -36,6 +36,14 @@ def cancel_task(task_id):
     return tasks.cancel(task_id, actor=current_user)
 
 
+@bp.post("/tasks/<uuid:task_id>/retry")
+@requires(Scope.TASK_WRITE)
+@bp.response(202, TaskOut)
+def retry_task(task_id):
+    """Queue a failed or cancelled task again. It goes on from its last checkpoint, if it left one."""
+    return tasks.retry(task_id, actor=current_user)
+
+
 @bp.get("/tasks/<uuid:task_id>/events")
 @requires(Scope.TASK_READ)
 @bp.arguments(EventQuery, location="query")

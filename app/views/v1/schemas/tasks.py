@@ -7,6 +7,19 @@ from app.utils.paging import LARGEST_NUMBER
 from app.views.v1.schemas.common import Input, Moment, page_out, page_query
 
 
+class ForecastOut(Schema):
+    """When a task will probably begin and end, by past runs of its kind."""
+
+    starts_at = Moment(required=True, allow_none=True)
+    ends_at = Moment(required=True, allow_none=True)
+    error = fields.Float(
+        required=True,
+        allow_none=True,
+        metadata={"description": "By how much such forecasts of the length were off: the median over past runs."},
+    )
+    n_past = fields.Integer(required=True, metadata={"description": "Past runs that it is based on."})
+
+
 class TaskOut(Schema):
     id = fields.UUID(required=True)
     kind = fields.String(required=True, validate=validate.OneOf(list(TaskKind)))
@@ -19,6 +32,14 @@ class TaskOut(Schema):
     started_at = Moment(required=True, allow_none=True)
     ended_at = Moment(required=True, allow_none=True)
     attempt = fields.Integer(required=True)
+    priority = fields.Integer(required=True, metadata={"description": "1 high, 0 normal, -1 low"})
+    waits_for = fields.Integer(required=True, metadata={"description": "How many tasks must succeed before it starts."})
+    position = fields.Integer(
+        required=True, allow_none=True, metadata={"description": "Place in the line of its queue; 1 starts next."}
+    )
+    forecast = fields.Nested(
+        ForecastOut, required=True, allow_none=True, metadata={"description": "Where one task is asked for."}
+    )
     progress = fields.Float(required=True, metadata={"description": "0 to 1"})
     last_event = fields.Integer(required=True, metadata={"description": "Number of the newest event."})
     result = fields.Dict(required=True, allow_none=True)

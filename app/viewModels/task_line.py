@@ -1,0 +1,135 @@
+"""The line in which tasks of a queue wait: who is next, where one stands, and when its turn will probably be.
+
+Higher priorities go first. Within one, users take turns: whoever has ten tasks waiting and whoever has one get a worker
+alike. Each task gets the number of its round when it is submitted (``turn``: the user's next one, but no earlier than
+the round that is being served), and rows are claimed by round, then in the order of submission. So the order in the
+table is the order of starts, as long as nobody submits more.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, dataclass
+from statistics import median
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import case, func, select
+
+from app.extensions import db
+from app.libs.enums import Priority, TaskKind, TaskState
+from app.models import Task
+from app.utils.clock import now_ms
+
+_TASKS = Task.__table__.c
+ORDER = (_TASKS.priority.desc(), _TASKS.turn, _TASKS.id)
+"""In which waiting tasks of a queue start."""
+
+RUNNABLE = (_TASKS.state == TaskState.QUEUED, _TASKS.waits_for == 0)
+"""What a task must be to start: one that waits for others has no place yet."""
+
+AT_WORK = (TaskState.RUNNING, TaskState.STOPPING)
+N_PAST = 30
+"""Past runs of a kind by which the next one is foretold."""
+
+USUAL_SECONDS = 60
+
+
+@dataclass(frozen=True)
+class Forecast:
+    """When a task will probably begin and end (Unix ms), by past runs of its kind.
+
+    Attributes:
+        error: by how much such forecasts of a run's length were off, the median over past runs: 0.2 is 20 %. None
+            before there are enough of them.
+        n_past: how many runs it is based on.
+    """
+
+    starts_at: int | None
+    ends_at: int | None
+    error: float | None
+    n_past: int
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the forecast as values that go to JSON."""
+        return asdict(self)
+
+
+def next_turn(queue: str, priority: Priority, user_id: UUID) -> int:
+    """Return the round in which a user's next task of a queue has its turn."""
+    own = func.max(case((Task.created_by == user_id, Task.turn)))
+    waiting = (Task.queue == queue, Task.state == TaskState.QUEUED, Task.priority == priority)
+    served, last = db.session.execute(select(func.min(Task.turn), own).where(*waiting)).one()
+    if served is None:
+        return 0
+    return served if last is None else max(served, last + 1)
+
+
+def positions(tasks: Iterable[Task]) -> dict[UUID, int]:
+    """Return the place in the line of those tasks that are in it; 1 is next."""
+    found: dict[UUID, int] = {}
+    waiting = [task for task in tasks if task.state == TaskState.QUEUED and not task.waits_for]
+    for queue in sorted({task.queue for task in waiting}):
+        place = func.row_number().over(order_by=ORDER).label("place")
+        line = select(_TASKS.id, place).where(_TASKS.queue == queue, *RUNNABLE).subquery()
+        wanted = [task.id for task in waiting if task.queue == queue]
+        found.update(db.session.execute(select(line.c.id, line.c.place).where(line.c.id.in_(wanted))).all())
+    return found
+
+
+def forecast(task: Task, position: int | None) -> Forecast | None:
+    """Return when a task will probably begin and end; None when it has ended."""
+    if task.state in AT_WORK:
+        return _of_running(task)
+    if task.state != TaskState.QUEUED:
+        return None
+    past = _past(task.kind)
+    starts_at = None if position is None else now_ms() + _wait(task.queue, position)
+    ends_at = starts_at + int(_usual(past)) if starts_at is not None and past else None
+    return Forecast(starts_at, ends_at, _error(past), len(past))
+
+
+def seconds_until_next_end() -> int:
+    """Return in how many seconds a task that is at work will probably end, at least 1."""
+    running = db.session.scalars(select(Task).where(Task.state.in_(AT_WORK)).limit(20)).all()
+    ends = [told.ends_at for told in map(_of_running, running) if told.ends_at is not None]
+    return max(1, (min(ends) - now_ms()) // 1000) if ends else USUAL_SECONDS
+
+
+def _of_running(task: Task) -> Forecast:
+    past, started_at = _past(task.kind), task.started_at or now_ms()
+    elapsed = now_ms() - started_at
+    total = elapsed / task.progress if task.progress > 0.05 else _usual(past)
+    ends_at = started_at + int(max(total, elapsed)) if past or task.progress > 0.05 else None
+    return Forecast(started_at, ends_at, _error(past), len(past))
+
+
+def _wait(queue: str, position: int) -> int:
+    """Return how many ms pass until the task at this place begins, with as many workers as are at work now."""
+    running = db.session.scalars(select(Task).where(Task.queue == queue, Task.state.in_(AT_WORK))).all()
+    usual = {kind: _usual(_past(kind)) for kind in TaskKind if kind.queue == queue}
+    ahead = db.session.scalars(
+        select(_TASKS.kind).where(_TASKS.queue == queue, *RUNNABLE).order_by(*ORDER).limit(position - 1)
+    )
+    left = sum(usual.get(TaskKind(kind), 0) for kind in ahead)
+    left += sum(max(0, (told.ends_at or now_ms()) - now_ms()) for told in map(_of_running, running))
+    return int(left / max(1, len(running)))
+
+
+def _past(kind: str) -> list[int]:
+    """Return the lengths of the last runs of a kind in ms, the newest first."""
+    statement = (
+        select(_TASKS.started_at, _TASKS.ended_at)
+        .where(_TASKS.kind == kind, _TASKS.state == TaskState.SUCCEEDED)
+        .order_by(_TASKS.id.desc())
+        .limit(N_PAST)
+    )
+    return [ended - started for started, ended in db.session.execute(statement) if started and ended]
+
+
+def _usual(past: Sequence[int]) -> float:
+    return median(past) if past else USUAL_SECONDS * 1000
+
+
+def _error(past: Sequence[int]) -> float | None:
+    """Return by how much the median of the runs before was off, for each past run that had some before it."""
+    errors = [abs(median(past[i + 1 :]) - past[i]) / max(past[i], 1) for i in range(len(past) - 3)]
+    return round(median(errors), 3) if errors else None

@@ -1,0 +1,35 @@
+"""What every request that submits long work may say beside its body."""
+
+from marshmallow import fields, validate
+from webargs.fields import DelimitedList
+
+from app.libs.enums import Priority
+from app.views.v1.schemas.common import Input
+
+PRIORITIES = [priority.name.lower() for priority in Priority]
+MOST_NEEDS = 50
+
+
+class SubmitQuery(Input):
+    priority = fields.String(
+        load_default="normal",
+        validate=validate.OneOf(PRIORITIES),
+        metadata={"description": "How urgent it is. high needs the scope task:prioritize in the project."},
+    )
+    after = DelimitedList(
+        fields.UUID(),
+        load_default=[],
+        validate=validate.Length(0, MOST_NEEDS),
+        metadata={"description": "Tasks of the project, with commas, that must succeed before this one starts."},
+    )
+
+
+class SubmitHeaders(Input):
+    key = fields.String(
+        data_key="Idempotency-Key",
+        validate=validate.Length(1, 200),
+        metadata={
+            "description": "A name of your own for this request, such as a UUID. Sent again, the request gets the task "
+            "that it made before (200); the key with another request is refused (409)."
+        },
+    )

@@ -1,0 +1,95 @@
+"""Tasks that wait for others."""
+
+import pytest
+
+from app.extensions import db
+from app.libs.enums import Queue, TaskState
+from app.libs.errors import AppError
+from app.libs.ids import new_id
+from app.models import Task
+from app.viewModels import task_log, task_queue, tasks
+
+
+def claim():
+    return task_queue.claim(Queue.DEFAULT, worker="w", lease_ms=30_000)
+
+
+def end(lease, state=TaskState.SUCCEEDED):
+    task_queue.end(lease, state, result={} if state is TaskState.SUCCEEDED else None)
+    db.session.commit()
+
+
+def state(task):
+    return db.session.get(Task, task.id, populate_existing=True).state
+
+
+def test_a_task_starts_once_all_that_it_needs_have_succeeded(submit):
+    first, second = submit(), submit()
+    waiting = submit(needs=(first.id, second.id))
+
+    leases = [claim(), claim()]
+    nothing = claim()
+    end(leases[0])
+    still_nothing = claim()
+    end(leases[1])
+
+    assert nothing is still_nothing is None
+    assert claim().task_id == waiting.id
+
+
+@pytest.mark.parametrize(
+    ("how", "becomes"), [(TaskState.FAILED, TaskState.FAILED), (TaskState.CANCELLED, TaskState.CANCELLED)]
+)
+def test_what_happens_to_a_task_flows_down_to_all_that_wait_for_it(submit, how, becomes):
+    first = submit()
+    second = submit(needs=(first.id,))
+    third = submit(needs=(second.id,))
+
+    end(claim(), how)
+
+    assert [state(task) for task in (second, third)] == [becomes, becomes]
+    last = task_log.after(third.id, 0)[-1]["data"]
+    assert last["error"]["code"] == "task.need_failed"
+    assert str(second.id) in last["error"]["detail"]
+    assert claim() is None
+
+
+def test_cancelling_a_waiting_task_ends_what_waits_for_it(submit, engineer):
+    first = submit()
+    second = submit(needs=(first.id,))
+    third = submit(needs=(second.id,))
+
+    tasks.cancel(second.id, actor=engineer)
+
+    assert (state(first), state(third)) == (TaskState.QUEUED, TaskState.CANCELLED)
+
+
+def test_what_has_succeeded_already_is_not_waited_for(submit):
+    first = submit()
+    end(claim())
+
+    second = submit(needs=(first.id,))
+
+    assert claim().task_id == second.id
+
+
+def test_what_has_failed_or_is_not_of_the_project_cannot_be_waited_for(submit):
+    first = submit()
+    end(claim(), TaskState.FAILED)
+
+    with pytest.raises(AppError, match="which is to be waited for, is failed"):
+        submit(needs=(first.id,))
+    with pytest.raises(AppError, match=r"no task .* to wait for"):
+        submit(needs=(new_id(),))
+
+
+def test_a_task_that_gives_up_after_lost_workers_ends_what_waits_for_it(submit):
+    first = submit()
+    second = submit(needs=(first.id,))
+    claim()
+    db.session.query(Task).filter_by(id=first.id).update({"lease_until": 1})
+    db.session.commit()
+
+    task_queue.requeue_lost(max_attempts=1)
+
+    assert (state(first), state(second)) == (TaskState.FAILED, TaskState.FAILED)
