@@ -69,7 +69,14 @@ for load, point in points.items():
     problem = problem_at(load, point["inputs"])
     answers[load] = {
         mode: optimize_process(
-            process, problem, mode=mode, budget=budget, seed=1, envelopes=envelopes, current=point["inputs"]
+            process,
+            problem,
+            mode=mode,
+            solver="pso",
+            budget=budget,
+            seed=1,
+            envelopes=envelopes,
+            current=point["inputs"],
         )
         for mode, budget in BUDGETS.items()
     }
