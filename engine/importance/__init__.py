@@ -13,7 +13,7 @@ None of them tells what happens when somebody moves an input of the plant: they 
 
 from engine.importance.elimination import Elimination, eliminate
 from engine.importance.information import mutual_information
-from engine.importance.of_models import ImportanceUnavailable, model_importance
+from engine.importance.of_models import ImportanceUnavailable, check_readable, model_importance
 from engine.importance.permutation import held_out_importance, permutation_importance
 from engine.importance.ranking import Group, Importance, Ranks, correlated_groups
 from engine.importance.redundancy import Selection, select
@@ -25,6 +25,7 @@ __all__ = [
     "ImportanceUnavailable",
     "Ranks",
     "Selection",
+    "check_readable",
     "correlated_groups",
     "eliminate",
     "held_out_importance",

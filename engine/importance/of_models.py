@@ -9,8 +9,8 @@ Notation:
                 tree sum to the variance of what it adds. Where its leaves are the means of these rows, that is the
                 reduction of variance that the splits were chosen for; in boosting it is their gain.
     linear      v_j = |coefficient|, in standard deviations of the output per standard deviation of the input
-    Gaussian    v_j = 1 / length scale of the input, in its standard deviations: how fast the output can turn along it
-    process
+    Gaussian    v_j = 1 / length scale of the input, in its standard deviations: how fast the output can turn along it;
+    process     0 for an input that was constant
     blends      mean of the members' shares, by their weights for the output
 
 All are brought to shares that sum to 1 for each output. They tell what the model does, also where it is wrong, and
@@ -32,12 +32,16 @@ from engine.importance.ranking import CORRELATED, Importance, correlated_groups,
 from engine.surrogates import Surrogate
 from engine.surrogates.arrays import Floats, Ints, matrix
 from engine.surrogates.blend import BlendForm
-from engine.surrogates.kinds import Form
+from engine.surrogates.gaussian_process import NEVER, GaussianProcessForm
+from engine.surrogates.kinds import KINDS, Form
 from engine.surrogates.linear import LinearForm
 from engine.surrogates.trees import LEAF, TreeEnsemble
 
 CHUNK = 1 << 20
 """Pairs of row and tree that are routed at once."""
+
+READABLE = (TreeEnsemble, LinearForm, GaussianProcessForm, BlendForm)
+"""Forms that say what their inputs are worth; a blend does if its members do."""
 
 
 class ImportanceUnavailable(EngineError):  # noqa: N818
@@ -47,11 +51,23 @@ class ImportanceUnavailable(EngineError):  # noqa: N818
     title = "The importance of inputs cannot be read from a model of this kind."
 
 
+def check_readable(kind: str) -> None:
+    """Refuse a kind whose models do not say what their inputs are worth, before there is a model.
+
+    What a kind that chooses has chosen is known only then: ``model_importance`` may still refuse a model of it.
+
+    Raises:
+        ImportanceUnavailable: no model of this kind can be read.
+    """
+    if kind not in KINDS or not issubclass(KINDS[kind].form, READABLE):
+        raise _unavailable(kind)
+
+
 def model_importance(surrogate: Surrogate, X: Any, *, correlated: float = CORRELATED) -> Importance:
     """Return the share of each input in what the model does.
 
     Args:
-        surrogate: of a kind that can be read: linear, tree ensembles, Gaussian process.
+        surrogate: of a kind that can be read: linear, tree ensembles, Gaussian process, and blends of these.
         X: rows, shape (n, d), n >= 2, finite: those it was trained on. Trees are asked which way the rows go; of the
             others only the inputs that move together are found by them.
         correlated: rank correlation from which inputs count as moving together.
@@ -83,13 +99,20 @@ def _read(form: Form, kind: str, X: Floats) -> tuple[str, str, Floats]:
         return "variance_reduction", unit, _shares(split_gains(form, X))
     if isinstance(form, LinearForm):  # coefficients are per standard deviation of the input already
         return "standardized_coefficients", "share of the standardized coefficients", _shares(np.abs(form.coefficients))
+    if isinstance(form, GaussianProcessForm):
+        reach = np.where(form.lengths >= NEVER, np.inf, form.lengths)
+        return "inverse_length_scales", "share of the inverse length scales", _shares(1 / reach.T)
     if isinstance(form, BlendForm):
         used = [(member, w) for member, w in zip(form.members, form.weights, strict=True) if w.any()]
         V = sum(
             (w * _read(member.form, member.kind, X)[2] for member, w in used), np.zeros((X.shape[1], len(used[0][1])))
         )
         return "blended_shares", "mean share in the members of the blend, by their weights", V
-    raise ImportanceUnavailable(
+    raise _unavailable(kind)
+
+
+def _unavailable(kind: str) -> ImportanceUnavailable:
+    return ImportanceUnavailable(
         f"a model of kind {kind!r} does not say what its inputs are worth; ask by permutation",
         kind=kind,
         instead="permutation",

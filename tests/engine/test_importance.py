@@ -12,6 +12,7 @@ from engine.folds import Validation, folds
 from engine.importance import (
     ImportanceUnavailable,
     Ranks,
+    check_readable,
     correlated_groups,
     held_out_importance,
     model_importance,
@@ -238,7 +239,33 @@ def test_held_out_folds_use_every_row_once_and_find_the_inputs():
     one = permutation_importance(trained("linear", X, Y), X, Y, n_repeats=20)
     assert found.overall.values == pytest.approx(one.overall.values, abs=0.1)
     assert found.overall.low[3] <= 0 <= found.overall.high[3] + 1e-3
-    assert told == [0.25, 0.5, 0.75, 1.0]
+    assert told == sorted(told)
+    assert set(told) >= {0.25, 0.5, 0.75, 1.0}
+
+
+def test_a_gaussian_process_has_the_shares_of_its_inverse_length_scales():
+    X, Y = rows(80)
+    X[:, 2] = 4.0  # constant: nothing is known of what it does
+
+    model = trained("gaussian_process", X, Y)
+    found = model_importance(model, X)
+
+    inverse = 1 / model.form.lengths[0][[0, 1, 3]]
+    assert found.by_output["steam"].values[[0, 1, 3]] == pytest.approx(inverse / inverse.sum())
+    assert found.by_output["steam"].values[2] == 0
+    assert found.by_output["steam"].rank[0] == 1
+    assert found.method == "inverse_length_scales"
+
+
+@pytest.mark.parametrize("kind", ["neural_network", "riddle"])
+def test_a_kind_that_cannot_be_read_is_refused_before_there_is_a_model(kind):
+    with pytest.raises(ImportanceUnavailable, match=f"kind '{kind}' does not say"):
+        check_readable(kind)
+
+
+@pytest.mark.parametrize("kind", ["linear", "extra_trees", "gaussian_process", "auto"])
+def test_a_kind_that_can_be_read_is_let_through(kind):
+    check_readable(kind)
 
 
 def test_the_same_seed_gives_the_same_bits_and_another_one_others():
