@@ -26,8 +26,10 @@ import numpy as np
 from engine.checks import LARGEST_SEED, whole_number
 from engine.errors import ParameterError, ShapeError
 from engine.evaluator import Model
-from engine.explain.asking import predicted, sampled
+from engine.explain.asking import CHUNK, predicted, sampled
+from engine.progress import part
 from engine.surrogates.arrays import Bools, Floats, Ints, matrix
+from engine.surrogates.params import OnStep
 from engine.trust import DistanceEnvelope, Envelope
 
 THIN = 0.1
@@ -96,6 +98,7 @@ def partial_dependence(
     n_rows: int = 200,
     envelope: Envelope | None = None,
     seed: int = 0,
+    on_step: OnStep | None = None,
 ) -> Dependence:
     """Return how the prediction goes along one tag, or over two.
 
@@ -109,6 +112,7 @@ def partial_dependence(
         envelope: what counts as measured, over inputs of the model; default: as near to rows of X as those lie to
             each other.
         seed: of the draw.
+        on_step: called with the share of the work that is done; what it raises ends the work.
 
     Raises:
         ParameterError: the tags are not one or two inputs, or a number is out of its range.
@@ -126,10 +130,10 @@ def partial_dependence(
     points = np.stack([axis.ravel() for axis in np.meshgrid(*grid, indexing="ij")], axis=1)  # (K, tags)
     moved = np.repeat(X[rows], len(points), axis=0)
     moved[:, columns] = np.tile(points, (len(rows), 1))
-    curves = predicted(model, moved).reshape(len(rows), *shape, len(model.outputs))
+    curves = predicted(model, moved, part(on_step, 0, 1 / 2)).reshape(len(rows), *shape, len(model.outputs))
 
     n_near = _n_near(X[:, columns], grid)
-    outside = _outside(model, X, envelope, moved, len(rows)).reshape(shape)
+    outside = _outside(model, X, envelope, moved, len(rows), part(on_step, 1 / 2, 1 / 2)).reshape(shape)
     is_thin = (n_near < max(1.0, THIN * len(X) / n_near.size)) | (outside > MOSTLY)
     mean = curves.mean(axis=0)
     return Dependence(tuple(tags), tuple(model.outputs), grid, mean, curves, rows, n_near, outside, np.asarray(is_thin))
@@ -158,10 +162,13 @@ def _n_near(values: Floats, grid: tuple[Floats, ...]) -> Ints:
     return n_near
 
 
-def _outside(model: Model, X: Floats, envelope: Envelope | None, moved: Floats, n_rows: int) -> Floats:
+def _outside(model: Model, X: Floats, envelope: Envelope | None, moved: Floats, n_rows: int, on_step: OnStep) -> Floats:
     """Return for each grid point the share of the moved rows that lie outside, shape (K,)."""
     categories = tuple(getattr(model, "categories", None) or ())  # codes without order: no distance between them
     trusted = envelope or DistanceEnvelope.fit(X, model.inputs, categories=categories)
     place = {tag: j for j, tag in enumerate(model.inputs)}
-    violation = trusted.violation(moved[:, [place[tag] for tag in trusted.tags]])
-    return np.asarray((violation > 0).reshape(n_rows, -1).mean(axis=0))
+    columns, parts = [place[tag] for tag in trusted.tags], []
+    for start in range(0, len(moved), CHUNK):
+        parts.append(trusted.violation(moved[start : start + CHUNK, columns]) > 0)
+        on_step(min(1.0, (start + CHUNK) / len(moved)))
+    return np.asarray(np.concatenate(parts).reshape(n_rows, -1).mean(axis=0))

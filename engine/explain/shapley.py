@@ -40,10 +40,12 @@ from engine.errors import ShapeError
 from engine.evaluator import Model
 from engine.explain.asking import CHUNK, predicted, sampled
 from engine.explain.mixtures import tree_contributions
+from engine.progress import part
 from engine.surrogates import Surrogate
 from engine.surrogates.arrays import Bools, Floats, Ints, matrix
 from engine.surrogates.blend import BlendForm
 from engine.surrogates.linear import LinearForm
+from engine.surrogates.params import OnStep
 from engine.surrogates.trees import TreeEnsemble
 
 
@@ -110,7 +112,15 @@ class Contributions:
         return np.asarray(np.abs(self.values).max(axis=(0, 1), initial=0.0))
 
 
-def contributions(model: Model, X: Any, background: Any, *, n_background: int = 100, seed: int = 0) -> Contributions:
+def contributions(
+    model: Model,
+    X: Any,
+    background: Any,
+    *,
+    n_background: int = 100,
+    seed: int = 0,
+    on_step: OnStep | None = None,
+) -> Contributions:
     """Return what each input adds to the predictions at X, compared with a background.
 
     For two points in X, such as the operating point of now and an optimum, the difference of their contributions tells
@@ -122,6 +132,7 @@ def contributions(model: Model, X: Any, background: Any, *, n_background: int = 
         background: rows to compare with, shape (q, d), q >= 1, finite.
         n_background: how many of them are used, drawn at random; all if there are fewer. The time grows with it.
         seed: of that draw, and of the orders where they are drawn.
+        on_step: called with the share of the work that is done; what it raises ends the work.
 
     Raises:
         ShapeError, NotFinite: X or background is not a matrix of finite numbers with a column for each input.
@@ -132,7 +143,7 @@ def contributions(model: Model, X: Any, background: Any, *, n_background: int = 
         raise ShapeError(f"background has shape {rows.shape}: at least 1 row is needed")
     seed = whole_number("seed", seed, 0, LARGEST_SEED)
     B = rows[sampled(len(rows), whole_number("n_background", n_background, 1), seed)]
-    values, errors, methods = _values(model, X, B, seed)
+    values, errors, methods = _values(model, X, B, seed, on_step)
     return Contributions(
         inputs=tuple(model.inputs),
         outputs=tuple(model.outputs),
@@ -158,17 +169,24 @@ def explain_change(model: Model, before: Any, after: Any, *, seed: int = 0) -> C
     return contributions(model, [after], [before], seed=seed)
 
 
-def _values(model: Model, X: Floats, B: Floats, seed: int) -> tuple[Floats, Floats, tuple[str, ...]]:
+def _values(
+    model: Model, X: Floats, B: Floats, seed: int, on_step: OnStep | None
+) -> tuple[Floats, Floats, tuple[str, ...]]:
     """Return phi and its standard errors, (n, d, m), and the method of each point."""
-    none = np.zeros((len(X), len(model.inputs), len(model.outputs)))
-    if closed := _closed_form(_plain_form(model), X, B):
-        return closed[0], none, (closed[1],) * len(X)
-    values, errors, methods = none.copy(), none.copy(), []
+    values, errors = np.zeros((2, len(X), len(model.inputs), len(model.outputs)))
+    form, methods = _plain_form(model), []
     for i, x in enumerate(X):
-        players = np.flatnonzero((x != B).any(axis=0))
-        shares = attribute(partial(_mixed, model, x, B, players), len(players), seed=seed)
-        values[i, players], errors[i, players] = shares.shares, shares.errors
-        methods.append("subsets" if shares.is_exact else "orders")
+        if closed := _closed_form(form, X[i : i + 1], B):
+            values[i], method = closed[0][0], closed[1]
+        else:
+            players = np.flatnonzero((x != B).any(axis=0))
+            asked = partial(_mixed, model, x, B, players, part(on_step, i / len(X), 1 / len(X)))
+            shares = attribute(asked, len(players), seed=seed)
+            values[i, players], errors[i, players] = shares.shares, shares.errors
+            method = "subsets" if shares.is_exact else "orders"
+        methods.append(method)
+        if on_step:
+            on_step((i + 1) / len(X))
     return values, errors, tuple(methods)
 
 
@@ -203,13 +221,14 @@ def _plain_form(model: Model) -> Any:
     return None
 
 
-def _mixed(model: Model, x: Floats, B: Floats, players: Ints, masks: Bools) -> Floats:
+def _mixed(model: Model, x: Floats, B: Floats, players: Ints, on_step: OnStep, masks: Bools) -> Floats:
     """Return v of each set, (sets, m): masks, (sets, players), say which of the players are as in x."""
     at_once = max(1, CHUNK // len(B))
     v = []
     for start in range(0, len(masks), at_once):
-        part = masks[start : start + at_once]
-        rows = np.tile(B, (len(part), 1))
-        rows[:, players] = np.where(np.repeat(part, len(B), axis=0), x[players], rows[:, players])
-        v.append(predicted(model, rows).reshape(len(part), len(B), -1).mean(axis=1))
+        sets = masks[start : start + at_once]
+        rows = np.tile(B, (len(sets), 1))
+        rows[:, players] = np.where(np.repeat(sets, len(B), axis=0), x[players], rows[:, players])
+        v.append(predicted(model, rows).reshape(len(sets), len(B), -1).mean(axis=1))
+        on_step(min(1.0, (start + at_once) / len(masks)))
     return np.concatenate(v)

@@ -131,7 +131,7 @@ def eliminate(
         fewest: how many are never left out.
         step: how many leave at a time, or which share of those left (below 1).
         n_repeats: shuffles of each input.
-        on_step: called with the share of the work that is done; what it raises ends the work.
+        on_step: called with the share of the work that is done, also within a training; what it raises ends the work.
 
     Raises:
         ParameterError: an argument is not one of those allowed.
@@ -144,20 +144,39 @@ def eliminate(
     _check(by, rule, step, len(folds))
     fewest = whole_number("fewest", fewest, 1, len(inputs))
     whole_number("n_repeats", n_repeats, 1, 10_000)
-    job = _Job(
-        kind, X, Y, folds, inputs, outputs, params, by, n_repeats, whole_number("seed", seed, 0, LARGEST_SEED), n_jobs
-    )
+    seed = whole_number("seed", seed, 0, LARGEST_SEED)
+    n_steps = len(backward(lambda left: np.zeros(len(left)), len(inputs), fewest=fewest, step=step))
+    fits = _Fits(_n_fits(n_steps, len(folds), by), on_step)
+    job = _Job(kind, X, Y, folds, inputs, outputs, params, by, n_repeats, seed, n_jobs, fits)
     paths, scores = [], []
     for i, (train, test) in enumerate(folds):
         path = backward(partial(job.worth_within, i), len(inputs), fewest=fewest, step=step)
         paths.append(path)
         scores.append([job.score(columns, train, test) for columns in path])
-        if on_step:
-            on_step((i + 1) / (len(folds) + 1))
     final = backward(job.worth_of_all, len(inputs), fewest=fewest, step=step)
-    if on_step:
-        on_step(1.0)
     return _answer(job, final, paths, np.array(scores), rule)
+
+
+def _n_fits(n_steps: int, n_folds: int, by: str) -> int:
+    """Return how many trainings there will be: a score a step and fold, and what leaves at each step but the last."""
+    return n_folds * n_steps + (n_steps - 1) * (n_folds + (n_folds if by == "permutation" else 1))
+
+
+class _Fits:
+    """Counts the trainings, and tells how far the work is."""
+
+    def __init__(self, n_all: int, on_step: OnStep | None) -> None:
+        self.n_done, self.n_all, self.on_step = 0, n_all, on_step
+
+    def tell(self, share: float) -> None:
+        """Take in how far the present training is."""
+        if self.on_step:
+            self.on_step((self.n_done + share) / self.n_all)
+
+    def end(self) -> None:
+        """Count a training that has ended."""
+        self.n_done += 1
+        self.tell(0.0)
 
 
 @dataclass(frozen=True, eq=False)
@@ -173,9 +192,10 @@ class _Job:
     n_repeats: int
     seed: int
     n_jobs: int
+    fits: _Fits
 
     def fit(self, columns: list[int], rows: Any) -> Surrogate:
-        return fit(
+        model = fit(
             self.kind,
             self.X[rows][:, columns],
             self.Y[rows],
@@ -184,7 +204,10 @@ class _Job:
             params=self.params,
             seed=self.seed,
             n_jobs=self.n_jobs,
+            on_step=self.fits.tell,
         )
+        self.fits.end()
+        return model
 
     def score(self, columns: list[int], train: Any, test: Any) -> float:
         """Return R2 of held-out rows, mean over the outputs; an output that never changes there counts 0."""

@@ -27,7 +27,7 @@ import numpy as np
 from engine.checks import LARGEST_SEED, whole_number
 from engine.errors import ParameterError, ShapeError, TrainingError
 from engine.evaluator import Model
-from engine.folds import Fold
+from engine.folds import Fold, nested
 from engine.honest import Note
 from engine.importance.ranking import (
     CORRELATED,
@@ -37,6 +37,7 @@ from engine.importance.ranking import (
     ranked,
     shared_notes,
 )
+from engine.progress import part
 from engine.surrogates import fit
 from engine.surrogates.arrays import Floats, Ints, matrix
 from engine.surrogates.params import OnStep
@@ -110,7 +111,9 @@ def held_out_importance(
         kind, X, Y, inputs, outputs, params, seed, n_jobs: as ``surrogates.fit`` takes them.
         folds: rows to train on and rows to test on, as ``engine.folds`` gives them.
         n_repeats, n_draws, level, clusters, correlated: as for ``permutation_importance``.
-        on_step: called with the share of the work that is done; what it raises ends the work.
+        on_step: called with the share of the work that is done, also within a training; what it raises ends the work.
+
+    What a kind that chooses ("auto") has chosen is chosen anew for each fold, by the other folds.
 
     Raises:
         ShapeError, NotFinite, ParameterError, TrainingError: as for ``fit`` and ``permutation_importance``.
@@ -121,10 +124,10 @@ def held_out_importance(
         raise TrainingError("there are no folds to hold rows out by")
     study = _Study(X, Y, inputs, outputs, n_repeats, correlated, seed)
     names: dict[str, Any] = {"inputs": inputs, "outputs": outputs, "params": params, "seed": seed, "n_jobs": n_jobs}
-    for done, (train, test) in enumerate(folds, start=1):
-        study.add(fit(kind, X[train], Y[train], **names), test)
-        if on_step:
-            on_step(done / len(folds))
+    for i, (train, test) in enumerate(folds):
+        learning, asking = (part(on_step, (i + half) / len(folds), 1 / 2 / len(folds)) for half in (0, 1 / 2))
+        model = fit(kind, X[train], Y[train], folds=nested(folds, i) or None, on_step=learning, **names)
+        study.add(model, test, asking)
     return study.importance(n_draws, level, clusters)
 
 
@@ -169,7 +172,7 @@ class _Study:
         self.errors = np.zeros_like(Y)
         self.is_seen = np.zeros(len(X), dtype=np.bool_)
 
-    def add(self, model: Model, rows: Ints) -> None:
+    def add(self, model: Model, rows: Ints, on_step: OnStep | None = None) -> None:
         """Take in what held-out rows say of a model."""
         if not len(rows) or self.is_seen[rows].any():
             raise TrainingError("every fold must hold rows out, and none that another one does")
@@ -177,6 +180,8 @@ class _Study:
         for place, columns in enumerate(self.columns):
             seed = [self.seed, int(rows[0]), *columns]
             self.increases[rows, place] = increases(model, X, Y, columns, self.n_repeats, seed)
+            if on_step:
+                on_step((place + 1) / len(self.columns))
         self.errors[rows] = (Y - model.predict(X)) ** 2
         self.is_seen[rows] = True
 

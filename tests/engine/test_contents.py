@@ -27,6 +27,7 @@ def test_the_contents_miss_no_public_module():
             "fronts",
             "layered",
             "layers",
+            "progress",
             "relaxation",
             "run",
             "stages",

@@ -384,6 +384,33 @@ def test_a_history_of_one_row_is_refused():
         partial_dependence(Model(wavy), rows(n=1), ["x0"])
 
 
+def several_points(on_step):
+    contributions(Model(wavy), rows(n=4), rows(n=30), on_step=on_step)
+
+
+def many_points_for_trees(on_step):
+    contributions(trained("extra_trees", params={"n_trees": 5})[1], rows(4, 6), rows(4, 30), on_step=on_step)
+
+
+def along_a_tag(on_step):
+    partial_dependence(Model(wavy), rows(n=600), ["x0"], n_points=40, n_rows=600, on_step=on_step)
+
+
+@pytest.mark.parametrize("ask", [several_points, many_points_for_trees, along_a_tag])
+def test_the_work_tells_how_far_it_is_and_ends_where_a_watcher_raises(ask):
+    told = []
+    ask(told.append)
+
+    def stop(share):
+        raise InterruptedError
+
+    assert told == sorted(told)
+    assert told[-1] == 1.0
+    assert len(told) >= 4
+    with pytest.raises(InterruptedError):
+        ask(stop)
+
+
 def test_the_page_on_analysis_runs_as_it_stands_there(monkeypatch, capsys):
     root = Path(__file__).parent.parent.parent
     monkeypatch.chdir(root)

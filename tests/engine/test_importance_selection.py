@@ -58,6 +58,33 @@ def test_the_curve_is_the_score_of_the_inputs_that_are_left():
     assert whole["se"] == pytest.approx(np.std(whole["per_fold"], ddof=1) / 2)
 
 
+@pytest.mark.parametrize("by", ["permutation", "model"])
+def test_an_elimination_tells_how_far_it_is_at_every_training_and_ends_at_the_whole(by):
+    X, Y = plant(60)
+    told = []
+
+    eliminate("linear", X, Y, folds(Validation("random", 3), 60), **NAMES, by=by, fewest=3, step=2, on_step=told.append)
+
+    assert told == sorted(told)
+    assert len(set(told)) >= 10
+    assert told[-1] == 1.0
+
+
+def test_what_a_watcher_raises_ends_an_elimination_within_the_first_fold():
+    X, Y = plant(60)
+    told = []
+
+    def stop(share):
+        told.append(share)
+        if len(told) == 3:
+            raise InterruptedError
+
+    with pytest.raises(InterruptedError):
+        eliminate("linear", X, Y, folds(Validation("random", 3), 60), **NAMES, on_step=stop)
+
+    assert told[-1] < 1 / 6
+
+
 def test_the_fewest_inputs_are_kept_that_fall_short_by_no_more_than_a_standard_error():
     X, Y = plant(60, noise=2.0)
     by = folds(Validation("random", 5), len(X))
