@@ -21,6 +21,8 @@ Sources:
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
+from itertools import count
 from typing import Any
 
 import numpy as np
@@ -31,6 +33,7 @@ from engine.importance.information import MOST_ROWS, estimate, normal_scores
 from engine.importance.permutation import rows_of
 from engine.importance.ranking import correlation, rank_correlation
 from engine.surrogates.arrays import Floats
+from engine.surrogates.params import OnStep
 
 MEASURES = ("mutual_information", "correlation", "f_test")
 CRITERIA = ("difference", "quotient")
@@ -86,6 +89,7 @@ def select(
     criterion: str = "difference",
     k: int = 3,
     seed: int = 0,
+    on_step: OnStep | None = None,
 ) -> Selection:
     """Return inputs picked for what they tell about the outputs beyond what the earlier ones told.
 
@@ -95,6 +99,7 @@ def select(
         measure, criterion: from the table above.
         k: neighbors for mutual information.
         seed: of the noise that tells equal values apart, for mutual information.
+        on_step: called after each input, with the share of the work that is done; what it raises ends the work.
 
     Raises:
         ParameterError: an argument is not one of those allowed.
@@ -107,8 +112,17 @@ def select(
             raise ParameterError(f"{name} must be one of {', '.join(allowed)}, not {given!r}", parameter=name)
     n_inputs = len(inputs) if n_inputs is None else whole_number("n_inputs", n_inputs, 1, len(inputs))
     k = whole_number("k", k, 1, len(X) - 1)
-    V, redundancy, estimator = _measured(X, Y, measure, k, whole_number("seed", seed, 0, LARGEST_SEED))
-    picks = pick(V, redundancy, n_inputs, criterion)
+    measured = _measured(X, Y, measure, k, whole_number("seed", seed, 0, LARGEST_SEED))
+    n_asked, n_all = count(1), len(inputs) + n_inputs
+
+    def told(of_input: Callable[[int], Any], j: int) -> Any:
+        found = of_input(j)
+        if on_step:
+            on_step(next(n_asked) / n_all)
+        return found
+
+    V = np.array([told(measured.relevance, j) for j in range(len(inputs))])
+    picks = pick(V, partial(told, measured.redundancy), n_inputs, criterion)
     return Selection(
         inputs=tuple(inputs[j] for j, _, _ in picks),
         relevance=tuple(float(V[j]) for j, _, _ in picks),
@@ -116,7 +130,7 @@ def select(
         score=tuple(score for _, _, score in picks),
         measure=measure,
         criterion=criterion,
-        estimator=estimator,
+        estimator=measured.estimator,
         all_relevance=dict(zip(inputs, V.tolist(), strict=True)),
     )
 
@@ -141,8 +155,16 @@ def pick(
     return picks
 
 
-def _measured(X: Floats, Y: Floats, measure: str, k: int, seed: int) -> tuple[Floats, Callable[[int], Floats], str]:
-    """Return the relevance of the inputs, the redundancy of all with one, and what the estimator is."""
+@dataclass(frozen=True)
+class _Measured:
+    """What inputs tell: about the outputs, of one input; about each other, of one input with all; and how in words."""
+
+    relevance: Callable[[int], float]
+    redundancy: Callable[[int], Floats]
+    estimator: str
+
+
+def _measured(X: Floats, Y: Floats, measure: str, k: int, seed: int) -> _Measured:
     d = X.shape[1]
     if measure == "mutual_information":
         rows = np.unique(np.linspace(0, len(X) - 1, min(len(X), MOST_ROWS)).round().astype(np.intp))
@@ -153,13 +175,15 @@ def _measured(X: Floats, Y: Floats, measure: str, k: int, seed: int) -> tuple[Fl
         def told(i: int, j: int) -> float:
             return 0.0 if is_constant[i] or is_constant[j] else estimate(scores[:, i], scores[:, j], k)
 
-        V = np.array([np.mean([told(j, d + o) for o in range(Y.shape[1])]) for j in range(d)])
-        words = f"Kraskov's estimate from {k} neighbors of {len(rows)} rows, in nats"
-        return V, lambda j: np.array([told(j, i) if i != j else 0.0 for i in range(d)]), words
+        return _Measured(
+            relevance=lambda j: float(np.mean([told(j, d + o) for o in range(Y.shape[1])])),
+            redundancy=lambda j: np.array([told(j, i) if i != j else 0.0 for i in range(d)]),
+            estimator=f"Kraskov's estimate from {k} neighbors of {len(rows)} rows, in nats",
+        )
     R = np.abs(rank_correlation(np.hstack([X, Y])) if measure == "correlation" else correlation(np.hstack([X, Y])))
     relevance = R[:d, d:]
     if measure == "f_test":
         squares = np.minimum(relevance**2, 1 - 1e-12)
         relevance = (len(X) - 2) * squares / (1 - squares)
     words = "Spearman's rank correlation" if measure == "correlation" else "F of a regression on one input, Pearson's r"
-    return relevance.mean(axis=1), lambda j: R[j, :d], words
+    return _Measured(lambda j: float(relevance[j].mean()), lambda j: R[j, :d], words)

@@ -287,3 +287,13 @@ def test_a_selection_that_cannot_be_is_refused(given):
 
     with pytest.raises(ParameterError):
         select(X, Y, **NAMES, **given)
+
+
+@pytest.mark.parametrize("measure", ["mutual_information", "correlation"])
+def test_a_selection_tells_how_far_it_is_after_every_input(measure):
+    X, Y = plant(60)
+    told = []
+
+    select(X, Y, **NAMES, measure=measure, n_inputs=4, on_step=told.append)
+
+    assert told == pytest.approx(np.arange(1, 13) / 12)
