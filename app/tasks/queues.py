@@ -3,13 +3,14 @@
 from celery import shared_task
 
 from app.libs.enums import Queue, TaskKind
-from app.tasks import imports, optimization, training
+from app.tasks import analysis, imports, optimization, training
 from app.tasks.claim import Claim
 
 WORK = {
     TaskKind.IMPORT: imports.import_upload,
     TaskKind.TRAIN: training.train_model,
     TaskKind.OPTIMIZE: optimization.optimize,
+    TaskKind.ANALYZE: analysis.analyze,
 }
 
 

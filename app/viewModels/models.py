@@ -15,7 +15,7 @@ from app.libs.error_codes import ErrorCode
 from app.libs.errors import AppError
 from app.libs.ids import new_id
 from app.libs.scope import Scope
-from app.models import DatasetVersion, Model, Module, Optimization, OptimizationModel, Task
+from app.models import Analysis, DatasetVersion, Model, Module, Optimization, OptimizationModel, Task
 from app.utils.paging import Page, ordering, page_of
 from app.viewModels import downloads, model_objects, module_tags, task_queue
 from app.viewModels.access import seen_by, visible
@@ -153,7 +153,8 @@ def delete(model_id: UUID, *, actor: Actor) -> None:
     """Delete a model and its stored file.
 
     Raises:
-        AppError: MODEL_NOT_FOUND, SCOPE_MISSING, MODEL_IN_USE (in production, used by optimizations, or at work).
+        AppError: MODEL_NOT_FOUND, SCOPE_MISSING, MODEL_IN_USE (in production, at work, or used by optimizations or
+            analyses).
     """
     model = visible(Model, model_id, to=actor, needs=Scope.MODEL_WRITE)
     lock(model.module)  # nobody shall promote it meanwhile
@@ -163,7 +164,7 @@ def delete(model_id: UUID, *, actor: Actor) -> None:
     db.session.delete(model)
     try:
         db.session.commit()
-    except IntegrityError as error:  # an optimization was asked for meanwhile
+    except IntegrityError as error:  # an optimization or analysis was asked for meanwhile
         db.session.rollback()
         raise AppError(ErrorCode.MODEL_IN_USE) from error
     if key:
@@ -272,9 +273,13 @@ def _users(model: Model) -> dict[str, Any]:
     optimizations = db.session.execute(
         select(Optimization.id, Optimization.name).where(is_user).order_by(Optimization.id)
     )
+    analyses = db.session.execute(
+        select(Analysis.id, Analysis.name).where(Analysis.model_id == model.id).order_by(Analysis.id)
+    )
     users = {
         "production_of": [{"id": str(model.module.id), "name": model.module.name}] if model.is_production else [],
         "optimizations": [{"id": str(row.id), "name": row.name} for row in optimizations],
+        "analyses": [{"id": str(row.id), "name": row.name} for row in analyses],
         "task_id": str(model.task_id) if model.state is ModelState.TRAINING else None,
     }
     return {kind: found for kind, found in users.items() if found}

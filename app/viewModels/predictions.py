@@ -128,3 +128,12 @@ def _out_of_range(X: np.ndarray, inputs: Sequence[str], ranges: np.ndarray) -> l
         mark = {"tag": inputs[column], "value": X[row, column]}
         found[row].append({**mark, "lower": float(lower[column]), "upper": float(upper[column])})
     return found
+
+
+def checked(rows: Sequence[Row], inputs: Sequence[str]) -> np.ndarray:
+    """Return rows as a matrix (n, d) with a column for each input.
+
+    Raises:
+        AppError: ROWS_INVALID.
+    """
+    return _matrix(rows, inputs)

@@ -60,6 +60,7 @@ def test_the_session_of_the_guide_runs_as_it_stands_there(app, engineer: Actor, 
     said = done.stdout
     assert re.search(r'"ssc": ?6\.\d+', said), "the preview shows the derived tag"
     assert "'r2': 0." in said
+    assert re.search(r"^(FW606|S833|1JT66801S)$", said, re.MULTILINE), "what the model goes by"
     assert "\nTrue\n" in said, "feasible, and in production"
     numbers = [
         int(number) for number in re.findall(r"^(\d+) (?:state|progress|metric|result|log) ", said, re.MULTILINE)

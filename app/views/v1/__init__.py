@@ -4,6 +4,7 @@ from flask_smorest import Api
 
 from app.views.v1 import (
     accounts,
+    analyses,
     datasets,
     models,
     modules,
@@ -16,7 +17,20 @@ from app.views.v1 import (
     users,
 )
 
-RESOURCES = (server, accounts, users, projects, datasets, processes, modules, models, optimizations, tasks, objects)
+RESOURCES = (
+    server,
+    accounts,
+    users,
+    projects,
+    datasets,
+    processes,
+    modules,
+    models,
+    analyses,
+    optimizations,
+    tasks,
+    objects,
+)
 
 
 def init_app(api: Api) -> None:

@@ -72,7 +72,7 @@ def rename_model(payload, model_id):
 @requires(Scope.MODEL_WRITE)
 @bp.response(204)
 def delete_model(model_id):
-    """Delete a model that is not in production, not used by an optimization and not being trained."""
+    """Delete a model that is not in production, not used by an optimization or an analysis and not being trained."""
     models.delete(model_id, actor=current_user)
 
 
