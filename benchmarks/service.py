@@ -1,17 +1,17 @@
-"""The service: speed of the search, of reading a task, and of submitting one, each against a hand-written way."""
+"""The service: speed of reading a task and of submitting one, each against a hand-written way."""
 
 import statistics
 from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
 
-from benchmarks import read_task, search_speed, submit_latency
+from benchmarks import read_task, submit_latency
 from benchmarks.cells import Parameters, Result, table
 from benchmarks.report import Row
 
 TITLE = "The service"
 
-_PARTS = {"search": search_speed, "read a task": read_task, "submit a task": submit_latency}
+_PARTS = {"read a task": read_task, "submit a task": submit_latency}
 
 
 def cells(is_full: bool) -> list[Parameters]:
