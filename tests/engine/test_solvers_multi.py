@@ -5,9 +5,10 @@ import pytest
 
 from engine.errors import ParameterError
 from engine.optimize import minimize
-from engine.pareto import hypervolume, nondominated
+from engine.pareto import crowding_distance, hypervolume, nondominated
 from engine.problem import Limit, Problem, Term, Variable
 from engine.solvers import SOLVERS, from_bytes, from_state, to_bytes
+from engine.solvers.nsga2 import thinned_out
 from engine.solvers.nsga3 import reference_directions
 
 MULTI = sorted(name for name, solver in SOLVERS.items() if solver.is_multi_objective)
@@ -197,6 +198,25 @@ def test_steps_tell_the_hypervolume():
     minimize(PROBLEM, Plant(), solver="nsga2", budget=500, on_step=lambda step: told.append(step.hypervolume))
 
     assert told[-1] >= told[0] > 0
+
+
+@pytest.mark.parametrize("p", [2, 3])
+def test_a_front_that_is_too_long_loses_its_most_crowded_point_again_and_again(p):
+    F = np.random.default_rng(4).random((40, p))
+    left = list(range(len(F)))
+    while len(left) > 17:
+        left.pop(int(np.argmin(crowding_distance(F[left]))))
+
+    assert thinned_out(F, 17).tolist() == left
+
+
+def test_a_dense_part_of_a_front_is_thinned_and_not_emptied():
+    first = np.concatenate([np.linspace(0, 0.5, 41), np.linspace(0.55, 1, 10)])
+
+    kept = first[thinned_out(np.column_stack([first, 1 - first]), 22)]
+
+    assert np.diff(kept).max() < 0.08  # the 29 most crowded of the beginning lie side by side: 0.36
+    assert kept[[0, -1]].tolist() == [0.0, 1.0]
 
 
 @pytest.mark.parametrize(("solver", "problem", "words"), [("de", PROBLEM, "problem has 2"), ("nsga2", None, "has 1")])
