@@ -1,9 +1,13 @@
-"""The solver for those who do not want to choose: it looks at what it searches, and hands over to what serves it.
+"""The solver for those who do not want to choose: it looks at what it searches, and lets that work which serves it.
 
-    first       descents by gradients (``local``), for as long as they earn it: on smooth surfaces nothing is faster
-    then        CMA-ES with restarts from the best point, where the surface has slopes and no limits are broken
-    or          differential evolution, on surfaces of flat pieces (tree ensembles), over variables with levels, and
-                where limits are broken: it needs no slope, and keeps its population spread along what is feasible
+    axes        first, where all variables are real: c + 2 points tell whether the objective is a sum of functions of
+                one variable each, and if it is, those are searched one by one, all at once
+    local       then descents by gradients: on smooth surfaces nothing is faster
+    cmaes       after the first descents by turns with more of them, evaluation for evaluation: CMA-ES with restarts
+                sees the large valley behind the small ones
+    de          for the rest of the budget instead of all these, over variables with levels, where a limit is broken,
+                and on surfaces of flat pieces (tree ensembles): it needs no slope, and keeps its population spread
+                along what is feasible
 
 Several objectives are another matter: ``engine.run.choose`` gives them to NSGA-II or, from three on, NSGA-III.
 
@@ -15,84 +19,121 @@ from typing import Any, ClassVar, Self
 
 import numpy as np
 
-from engine.errors import EngineError
-from engine.solvers.base import Solver, saved_arrays
+from engine.solvers.axes import Axes
+from engine.solvers.base import Solver
 from engine.solvers.cmaes import CovarianceAdaptation
 from engine.solvers.de import DifferentialEvolution
 from engine.solvers.local import Local
 from engine.solvers.ranking import Floats
-from engine.solvers.state import SolverStateError, State, generator_from_json, generator_to_json
+from engine.solvers.state import SolverStateError, State
 
-LOCAL_MOST = 100
-"""Evaluations a variable that descents get. The whole of a small budget, a little of a large one."""
+LEAST_FOR_AXES = 4
+"""Evaluations a variable below which it is not worth asking whether the objective is a sum."""
 
-PARTS: Mapping[str, type[Solver]] = {"local": Local, "cmaes": CovarianceAdaptation, "de": DifferentialEvolution}
+FIRST_DESCENTS, LOCAL_MOST = 2, 100
+"""Descents before CMA-ES comes in; one is enough if it took LOCAL_MOST evaluations a variable."""
+
+PARTS: Mapping[str, type[Solver]] = {
+    part.name: part for part in (Axes, Local, CovarianceAdaptation, DifferentialEvolution)
+}
+
+GAMES = (["axes"], ["local"], ["local", "cmaes"], ["de"])
+"""Those that can be in the game together."""
+
+_SHARED = ("version", "n_objectives", "lower", "upper", "steps", "choices", "best_x", "best_value")
 
 
 class Auto(Solver):
-    """A portfolio of solvers, one after the other. See the module for the rule."""
+    """A portfolio of solvers, after one another and by turns. See the module for the rule."""
 
     name = "auto"
 
-    _LAYOUT: ClassVar[Mapping[str, tuple[type, str]]] = {"broken": (np.float64, "one")}
+    _LAYOUT: ClassVar[Mapping[str, tuple[type, str]]] = {
+        "is_broken": (np.bool_, ""),  # whether a point broke a limit
+        "n_first": (np.int64, ""),  # descents before CMA-ES comes in
+        "n_before": (np.int64, ""),  # evaluations of descents until it did
+    }
 
     @property
     def at_work(self) -> str:
         """The solver that is at work."""
-        return self._part.name
+        return self._at_work
 
     def _start(self, c: int) -> None:
-        self._broken = np.zeros(1)  # points told that broke a limit
-        self._part = self._made("local" if self.space.is_real else "de", self.budget, self._starts)
+        self._is_broken, self._n_first, self._n_before = False, FIRST_DESCENTS, 0
+        self._parts: dict[str, Solver] = {}
+        if not self.space.is_real:
+            self._go_on_with("de", self._starts)
+        else:
+            self._go_on_with("axes" if self.budget > LEAST_FOR_AXES * c else "local", self._starts)
 
     def _propose(self) -> Floats:
-        return self._part._propose()
+        return self._parts[self._at_work]._propose()
 
     def _learn(self, U: Floats, f: Floats, v: Floats) -> None:
-        self._part._evaluations += len(U)
-        self._part._best = self._best
-        self._part._learn(U, f, v)
-        self._broken += int((v > 0).sum())
-        if self._part.name == "local":
-            self._hand_over()
+        part = self._parts[self._at_work]
+        part._evaluations += len(U)
+        part._best = self._best
+        part._learn(U, f, v)
+        self._is_broken = self._is_broken or bool((v > 0).any())
+        self._choose(part)
 
-    def _hand_over(self) -> None:
-        """Let another solver go on once descents are not what is needed, or have had their share."""
-        is_flat = isinstance(self._part, Local) and self._part.is_flat
-        left = self.budget - self._evaluations
-        if is_flat or self._broken[0] > 0:
-            self._part = self._made("de", left, self._best_points())
-        elif self._evaluations >= LOCAL_MOST * self.space.c:
-            self._part = self._made("cmaes", left, self._best_points())
+    # The rule
 
-    def _best_points(self) -> Floats:
-        best = self.result()
-        return np.empty((0, self.space.c)) if best is None else self.space.to_cube(best.x[None])
+    def _choose(self, part: Solver) -> None:
+        """Set who goes on."""
+        if isinstance(part, DifferentialEvolution):
+            return
+        if self._is_broken or (isinstance(part, Local) and part.is_flat):
+            self._parts.clear()
+            self._go_on_with("de", self._best_points())
+        elif isinstance(part, Axes):
+            if part.is_over:
+                self._n_first = 1 if part.was_additive else FIRST_DESCENTS
+                self._parts.clear()
+                self._go_on_with("local", np.concatenate([self._best_points(), self._starts]))
+        elif not isinstance(part, Local) or (part.is_between_descents and self._has_descended(part)):
+            self._take_turns(self._parts["local"], self._parts.get("cmaes"))
 
-    def _made(self, name: str, budget: int, starts: Floats) -> Solver:
+    def _has_descended(self, local: Local) -> bool:
+        is_long = local.evaluations >= LOCAL_MOST * self.space.c
+        return is_long or local.n_descents >= self._n_first
+
+    def _take_turns(self, local: Solver, cmaes: Solver | None) -> None:
+        if cmaes is None:
+            self._n_before = local.evaluations
+        is_its_turn = cmaes is None or cmaes.evaluations <= local.evaluations - self._n_before
+        self._go_on_with("cmaes" if is_its_turn else "local", self._best_points())
+
+    def _go_on_with(self, name: str, starts: Floats) -> None:
+        if name not in self._parts:
+            self._parts[name] = self._made(name, starts)
+        self._at_work = name
+
+    def _made(self, name: str, starts: Floats) -> Solver:
         space = self.space
-        part = PARTS[name](
+        return PARTS[name](
             space.lower,
             space.upper,
-            budget=max(1, budget),
+            budget=self.budget - self._evaluations,
             seed=int(self._rng.integers(2**32)),
             steps=space.steps,
             choices=space.choices,
             starts=space.to_box(starts) if len(starts) else None,
         )
-        return part
+
+    def _best_points(self) -> Floats:
+        best = self.result()
+        return np.empty((0, self.space.c)) if best is None else self.space.to_cube(best.x[None])
+
+    # State
 
     def state_dict(self) -> State:
-        """Return the state, with that of the solver at work under the prefix ``part_``."""
-        own = super().state_dict()
-        part = self._part
-        inner: dict[str, Any] = {
-            "solver": part.name,
-            "budget": part.budget,
-            "evaluations": part._evaluations,
-            "generator": generator_to_json(part._rng),
-        } | {name: np.array(getattr(part, f"_{name}"), dtype) for name, (dtype, _) in part._LAYOUT.items()}
-        return own | {f"part_{name}": value for name, value in inner.items()}
+        """Return the state, with those of the solvers that are in the game under their names: ``local_x`` is its x."""
+        own = super().state_dict() | {"parts": list(self._parts), "at_work": self._at_work}
+        for name, part in self._parts.items():
+            own |= {f"{name}_{key}": value for key, value in part.state_dict().items() if key not in _SHARED}
+        return own
 
     @classmethod
     def from_state(cls, state: Mapping[str, Any]) -> Self:
@@ -102,21 +143,18 @@ class Auto(Solver):
             SolverStateError: the state is of another solver or version, or damaged.
         """
         solver = super().from_state(state)
-        inner = {key.removeprefix("part_"): value for key, value in state.items() if key.startswith("part_")}
-        name = inner.get("solver")
-        if not isinstance(name, str) or name not in PARTS:
-            raise SolverStateError(f"the state is damaged: no solver {name!r} can be at work here")
-        try:
-            part = solver._made(name, inner["budget"], np.empty((0, solver.space.c)))
-            part._evaluations = int(inner["evaluations"])
-            part._rng = generator_from_json(inner["generator"])
-        except (KeyError, TypeError, ValueError, EngineError) as error:
-            raise SolverStateError(f"the state is damaged: {error}") from error
-        saved_arrays(part, inner)
-        part._best = solver._best
-        solver._part = part
-        solver._rng = generator_from_json(state["generator"])  # making the part has drawn from it
+        names, at_work = state.get("parts"), state.get("at_work")
+        if not isinstance(names, list) or names not in GAMES or not isinstance(at_work, str) or at_work not in names:
+            raise SolverStateError(f"the state is damaged: {at_work!r} of {names!r} cannot be at work here")
+        solver._parts = {name: PARTS[name].from_state(_state_of(name, state)) for name in names}
+        solver._at_work = at_work
         return solver
 
     def _is_sound(self) -> bool:
-        return len(self._broken) == 1 and bool(np.isfinite(self._broken).all())
+        return self._n_before >= 0 and self._n_first >= 1
+
+
+def _state_of(name: str, state: Mapping[str, Any]) -> State:
+    """Return the state of a part, from that of the whole."""
+    own = {key.removeprefix(f"{name}_"): value for key, value in state.items() if key.startswith(f"{name}_")}
+    return {**own, **{key: state[key] for key in _SHARED}}

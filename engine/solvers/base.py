@@ -8,10 +8,10 @@ Notation
     f, v  objective and total violation of the points, (k,); engine.solvers.ranking says which is better
     p     number of objectives; a solver for several is told f of shape (k, p)
 
-A solver works in the unit cube, sees f and v only through their order, and has all its randomness from one seeded
-generator. So it takes the same steps, bit for bit, whatever the units of the variables' box (up to rounding of the
-box itself), the unit of the objective and its offset are; and a run that is saved after any ``tell`` and goes on
-elsewhere ends exactly as it would have.
+A solver works in the unit cube, sees f and v through their order alone, or descents through ratios of differences, and
+has all its randomness from one seeded generator. So it takes the same steps, bit for bit, whatever the units of the
+variables' box (up to rounding of the box itself), the unit of the objective and its offset are; and a run that is
+saved after any ``tell`` and goes on elsewhere ends exactly as it would have.
 
     solver = SOLVERS["pso"](lower, upper, budget=2000, seed=1)
     while not solver.is_done:
@@ -35,7 +35,7 @@ from engine.solvers.ranking import Floats, best_first, usable
 from engine.solvers.space import Space, latin_hypercube
 from engine.solvers.state import SolverStateError, State, generator_from_json, generator_to_json
 
-STATE_VERSION = 2
+STATE_VERSION = 3
 
 MOST_EVALUATIONS = 10**8
 """The largest budget. Populations grow with its root, and the links of a swarm with the square of that."""
@@ -104,7 +104,7 @@ class Solver(ABC):
     is_multi_objective: ClassVar[bool] = False
 
     # What a subclass keeps between two steps: attribute -> dtype and shape, where letters stand for lengths that
-    # must agree. Saving, loading and checking a state follow from it.
+    # must agree, and no letter for a number. Saving, loading and checking a state follow from it.
     _LAYOUT: ClassVar[Mapping[str, tuple[type, str]]]
 
     def __init__(
@@ -250,6 +250,7 @@ class Solver(ABC):
             "choices": self.space.choices.copy(),
             "best_x": best.x.copy(),
             "best_value": np.array([best.objective, best.violation]),
+            "starts": self._starts.copy(),
         } | {name: np.array(getattr(self, f"_{name}"), dtype) for name, (dtype, _) in self._LAYOUT.items()}
 
     @classmethod
@@ -278,6 +279,9 @@ class Solver(ABC):
         objective, violation = _saved_array(state, "best_value", np.float64, "two", lengths).tolist()
         if math.isfinite(objective) and math.isfinite(violation):
             solver._best = Best(best_x, objective, violation)
+        solver._starts = _saved_array(state, "starts", np.float64, "s c", {"c": solver.space.c})
+        if not ((solver._starts >= 0) & (solver._starts <= 1)).all():
+            raise SolverStateError("the state is damaged: a start lies outside of the box")
         saved_arrays(solver, state)
         return solver
 
@@ -339,7 +343,7 @@ def saved_arrays(solver: Solver, state: Mapping[str, Any]) -> None:
 
 
 def _saved_array(state: Mapping[str, Any], name: str, dtype: type, shape: str, lengths: dict[str, int]) -> Any:
-    """Return a copy of a saved array whose type and shape are those of the layout."""
+    """Return a copy of a saved array whose type and shape are those of the layout; a number if it has no axes."""
     array = state.get(name)
     letters = shape.split()
     if not isinstance(array, np.ndarray) or array.dtype != dtype or array.ndim != len(letters):
@@ -347,4 +351,4 @@ def _saved_array(state: Mapping[str, Any], name: str, dtype: type, shape: str, l
     for letter, length in zip(letters, array.shape, strict=True):
         if lengths.setdefault(letter, length) != length:
             raise SolverStateError(f"the state is damaged: {name} has shape {array.shape}, which fits nothing else")
-    return array.copy()
+    return array.copy() if letters else array.item()

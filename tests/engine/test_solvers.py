@@ -32,6 +32,12 @@ def bowl(X):
     return (Z**2).sum(axis=1)
 
 
+def valley(X):
+    """Return a curved valley over LOWER..UPPER, whose lowest point, 0, lies at 0.6 of each variable."""
+    Z = (X - LOWER) / (UPPER - LOWER) + 0.4
+    return (100 * (Z[:, 1:] - Z[:, :-1] ** 2) ** 2 + (1 - Z[:, :-1]) ** 2).sum(axis=1)
+
+
 def steps(X):
     """Return a surface of flat pieces, as a tree ensemble has, of whole numbers."""
     return np.floor(8 * (X - LOWER) / (UPPER - LOWER)).sum(axis=1) % 7
@@ -174,6 +180,7 @@ def test_unit_and_offset_of_the_objective_change_no_bit_of_the_search(name, a, b
     assert np.array_equal(X, Z)
 
 
+@pytest.mark.parametrize("name", ["pso", "de", "cmaes"])  # the others look at slopes
 def test_any_increasing_function_of_the_objective_gives_the_same_search(name):
     X = run(made(name), steps)
     Z = run(made(name), lambda X: np.exp(5 * steps(X)))
@@ -352,7 +359,7 @@ def test_a_state_is_plain_arrays_and_json_and_shares_nothing_with_the_solver(nam
 
     arrays = {key: value for key, value in state.items() if isinstance(value, np.ndarray)}
     rest = {key: value for key, value in state.items() if key not in arrays}
-    assert {array.dtype.kind for array in arrays.values()} <= {"f", "b"}
+    assert {array.dtype.kind for array in arrays.values()} <= {"f", "b", "i"}
     assert json.loads(json.dumps(rest, allow_nan=False)) == rest
     before = to_bytes(solver.state_dict())
     for array in arrays.values():
@@ -360,12 +367,21 @@ def test_a_state_is_plain_arrays_and_json_and_shares_nothing_with_the_solver(nam
     assert to_bytes(solver.state_dict()) == before
 
 
-_ROWS = ("mean", "x", "position", "velocity", "best_position", "best_f", "best_v", "population", "f", "v")
+PARTS = ("", "axes_", "local_", "cmaes_", "de_")
+_ROWS = (
+    *("mean", "x", "position", "velocity", "best_position", "best_f", "best_v", "population", "f", "v"),
+    *("points", "base"),
+)
 
 
-def held(state, keys):
-    """Return which of these keys a state has, that of the solver at work in a portfolio included."""
-    return [each for key in keys for each in (key, f"part_{key}") if each in state]
+def change(state, keys, how):
+    """Change what of these keys a state has, those of the solvers in a portfolio included."""
+    held = [f"{part}{key}" for key in keys for part in PARTS if f"{part}{key}" in state]
+    state.update({key: np.asarray(how(state[key])) for key in held})
+
+
+def cut(length):
+    return lambda array: array[:length] if array.ndim else np.zeros(1)
 
 
 @pytest.mark.parametrize(
@@ -379,25 +395,18 @@ def held(state, keys):
         lambda state: state.update(evaluations=-1),
         lambda state: state.update(best_x=np.zeros(2)),
         lambda state: state.update(upper=np.array([np.inf] * 3)),
-        lambda state: state.update({key: state[key][:-1] for key in held(state, ("best_f", "f", "path_step", "g"))}),
-        lambda state: state.update(
-            {key: state[key] > 0 for key in held(state, ("position", "population", "mean", "x"))}
-        ),
-        lambda state: [state.pop(key) for key in held(state, ("velocity", "archive", "covariance", "moves"))],
+        lambda state: state.update(starts=np.full((1, 3), 1.5)),
+        lambda state: change(state, ("best_f", "f", "path_step", "g", "values"), cut(-1)),
+        lambda state: change(state, ("position", "population", "mean", "x", "points"), lambda array: array > 0),
+        lambda state: change(state, ("velocity", "archive", "covariance", "changes", "values"), lambda array: None),
         lambda state: state.update(version=np.zeros(2)),
         lambda state: state.update(generator=np.zeros(2)),
         lambda state: state.update(lower="low"),
         lambda state: state.update(best_value=np.array(["a", "b"])),
-        lambda state: state.update(
-            {key: state[key] + 2 for key in held(state, ("position", "population", "mean", "x"))}
-        ),
-        lambda state: state.update(
-            {key: state[key] * np.nan for key in held(state, ("velocity", "f", "covariance", "g"))}
-        ),
-        lambda state: state.update(
-            {key: state[key] * 0 - 1 for key in held(state, ("best_position", "memory_F", "run"))}
-        ),
-        lambda state: state.update({key: state[key][:0] for key in held(state, _ROWS)}),
+        lambda state: change(state, ("position", "population", "mean", "x", "points"), lambda array: array + 2),
+        lambda state: change(state, ("velocity", "f", "covariance", "g", "values"), lambda array: array * np.nan),
+        lambda state: change(state, ("best_position", "memory_F", "run", "step", "stale"), lambda array: 0 * array - 1),
+        lambda state: change(state, _ROWS, cut(0)),
     ],
 )
 def test_a_damaged_state_is_refused(name, damage):
@@ -576,6 +585,15 @@ def test_mixed_variables_are_searched_to_their_best_values(name):
     run(solver, mixed)
 
     assert solver.result().x == pytest.approx([0.25, 3, 0.1, 3], abs=1e-2)
+
+
+def test_a_run_with_starts_goes_on_to_the_same_bits_from_its_very_beginning(name):
+    starts = [[0.5, 11.0, 1e6], [2.0, 15.0, 0.0]]
+    whole, part = (SOLVERS[name](LOWER, UPPER, budget=300, seed=4, starts=starts) for _ in range(2))
+
+    after = run(from_state(from_bytes(to_bytes(part.state_dict()))), valley)
+
+    np.testing.assert_array_equal(after, run(whole, valley))
 
 
 def test_a_run_over_mixed_variables_goes_on_to_the_same_bits(name):
