@@ -1,8 +1,9 @@
 """How the parts of a problem fall to the modules of a process, and what each module is asked when it stands alone.
 
-A term or a limit belongs to the module that makes the outputs it speaks of. One that speaks of inputs only belongs to
-the uppermost module that has them all. One that speaks of outputs of two modules belongs to none of them: only the
-whole process (mode "joint") can serve it.
+A term or a limit belongs to the module that makes the outputs it speaks of; where it also speaks of what that module
+takes from another one, such as the yield of a mill on the coal that a feeder gives it, to the module that has both. One
+that speaks of inputs only belongs to the uppermost module that has them all. One that speaks of outputs of two modules
+of which neither takes the other's belongs to none of them: only the whole process (mode "joint") can serve it.
 """
 
 from collections.abc import Mapping, Sequence
@@ -54,7 +55,7 @@ def shares(process: ProcessModel, problem: Problem) -> dict[str, Share]:
     """Return what falls to each module, the uppermost first.
 
     Raises:
-        ProblemError: a term or limit speaks of outputs of several modules, or of inputs that no module has together.
+        ProblemError: a term or limit speaks of outputs or inputs that no module has together.
     """
     found = {part.name: Share(part, (), ()) for part in reversed(process.parts)}
     for i, term in enumerate(problem.terms):
@@ -128,18 +129,18 @@ def link_variables(process: ProcessModel) -> dict[str, Variable]:
 def _owner(process: ProcessModel, path: str, of: str) -> str:
     tags = Expression.parse(of).tags
     makers = {part.name for part in process.parts for tag in tags if tag in part.model.outputs}
-    if len(makers) > 1:
+    fits = [
+        part.name
+        for part in reversed(process.parts)
+        if (not makers or part.name in makers) and all(tag in part.sources or tag in part.model.outputs for tag in tags)
+    ]
+    if not fits and len(makers) > 1:
         raise ProblemError(
             f"{path} speaks of outputs of {', '.join(map(repr, sorted(makers)))}: no module alone can serve it; use the"
             f" mode 'joint'",
             path=path,
             modules=sorted(makers),
         )
-    fits = [
-        part.name
-        for part in reversed(process.parts)
-        if (not makers or part.name in makers) and all(tag in part.sources or tag in part.model.outputs for tag in tags)
-    ]
     if not fits:
         raise ProblemError(
             f"{path} speaks of {', '.join(map(repr, tags))}, which no module has together; use the mode 'joint'",

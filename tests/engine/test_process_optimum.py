@@ -271,11 +271,44 @@ def test_several_objectives_are_for_the_whole_process():
 
 
 def test_what_no_module_alone_can_serve_is_refused_layer_by_layer():
-    across = Problem(PROBLEM.variables, terms=(Term("minimize", "cost + p"),))
+    modules = (*GRAPH.modules, Module("aside", (ModuleInput("w"),), ("waste",)))
+    aside = Formula(["w"], ["waste"], lambda w: [w], [[0, 1]], [1])
+    process = ProcessModel(ProcessGraph(modules), {"top": TOP, "split": SPLIT, "aside": aside})
+    variables = (*PROBLEM.variables, Variable("w", 0, 1))
 
-    assert optimize_process(CHAIN, across, solver="de", budget=300).is_feasible
-    with pytest.raises(ProblemError, match=r"terms\[0\] speaks of outputs of 'split', 'top'"):
-        optimize_process(CHAIN, across, mode="cascade", budget=300)
+    for of, refusal in (("cost + waste", "outputs of 'aside', 'top'"), ("cost + u", "which no module has together")):
+        across = Problem(variables, terms=(Term("minimize", of),))
+        assert optimize_process(process, across, solver="de", budget=300).is_feasible
+        with pytest.raises(ProblemError, match=refusal):
+            optimize_process(process, across, mode="cascade", budget=300)
+
+
+def test_a_yield_on_what_another_module_makes_belongs_to_the_module_that_takes_it():
+    graph = ProcessGraph(
+        (
+            Module("mill", (link("feed", "feeder"), ModuleInput("air")), ("powder",)),
+            Module("feeder", (ModuleInput("speed"),), ("feed",)),
+        )
+    )
+    models = {
+        "mill": Formula(["feed", "air"], ["powder"], lambda f, a: [f * (1 - (a - f) ** 2)], [[0.2, 1], [0, 1]], [1]),
+        "feeder": Formula(["speed"], ["feed"], lambda s: [s / 2], [[0, 2]], [0.2]),
+    }
+    problem = Problem(
+        (Variable("air", 0, 0.4), Variable("speed", 0.4, 2)),
+        terms=(Term("maximize", "powder / feed"), Term("maximize", "powder", weight=0.1)),
+    )
+
+    for mode in MODES:
+        found = optimize_process(ProcessModel(graph, models), problem, mode=mode, solver="de", budget=6000)
+
+        # the air is scarce: a = 0.4, and f between the best yield, f = 0.4, and the most powder
+        f = np.linspace(0.2, 1, 100_001)
+        cost = np.array([term.weight / term.scale for term in found.terms]) @ [
+            1 - (0.4 - f) ** 2,
+            f * (1 - (0.4 - f) ** 2),
+        ]
+        assert found.outputs["feed"] == pytest.approx(f[cost.argmax()], abs=0.01), mode
 
 
 def test_an_answer_goes_to_json():
