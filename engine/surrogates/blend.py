@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 MOST_MEMBERS = 16
 
-_LARGEST_LOG = 230.0
+LARGEST_LOG = 230.0
 """e**230 is 1e100: beyond every measurement, and still far from overflow."""
 
 
@@ -110,7 +110,7 @@ def to_log(Y: Floats, is_log: Bools) -> Floats:
 
 def from_log(Y: Floats, is_log: Bools) -> Floats:
     """Return what ``to_log`` was given; finite where Y is."""
-    return np.where(is_log, np.exp(np.where(is_log, np.clip(Y, -_LARGEST_LOG, _LARGEST_LOG), 0.0)), Y)
+    return np.where(is_log, np.exp(np.where(is_log, np.clip(Y, -LARGEST_LOG, LARGEST_LOG), 0.0)), Y)
 
 
 def blend_weights(P: Floats, y: Floats) -> Floats:

@@ -41,7 +41,7 @@ def compile_trees(trees: "TreeEnsemble") -> Callable[[Floats], NDArray[np.intp]]
 
 def to_onnx(trees: "TreeEnsemble") -> ModelProto:
     """Return the trees as an ONNX model from X (n, d) to leaf (n, T), both double."""
-    node = helper.make_node("TreeEnsemble", ["X"], ["leaf"], domain="ai.onnx.ml", **_attributes(trees))
+    node = helper.make_node("TreeEnsemble", ["X"], ["leaf"], domain="ai.onnx.ml", **tree_attributes(trees))
     X = helper.make_tensor_value_info("X", TensorProto.DOUBLE, ["n", None])
     leaf = helper.make_tensor_value_info("leaf", TensorProto.DOUBLE, ["n", len(trees.root)])
     graph = helper.make_graph([node], "leaves", [X], [leaf])
@@ -49,7 +49,7 @@ def to_onnx(trees: "TreeEnsemble") -> ModelProto:
     return helper.make_model(graph, opset_imports=opsets, ir_version=10)
 
 
-def _attributes(trees: "TreeEnsemble") -> dict[str, Any]:
+def tree_attributes(trees: "TreeEnsemble") -> dict[str, Any]:
     """Return the operator's attributes. It numbers splits and leaves separately, each in our order.
 
     A tree that is a single leaf has no place in the operator: it becomes a split with that leaf on both
