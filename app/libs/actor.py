@@ -17,6 +17,7 @@ class Actor(UserMixin):
     username: str
     role: Role
     session_id: UUID | None = None
+    expires_at: int | None = None  # when the proof of who this is runs out, in Unix milliseconds
 
     def may(self, scope: Scope) -> bool:
         """Whether this user's role allows ``scope`` at all."""

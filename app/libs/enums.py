@@ -83,6 +83,17 @@ class EventType(StrEnum):
     RESULT = "result"
 
 
+class EndReason(StrEnum):
+    """Why somebody who followed a task is told nothing more. Where there is an error code for it, it is that code."""
+
+    TASK_ENDED = "task.ended"
+    NOT_FOUND = "task.not_found"
+    TOKEN_EXPIRED = "auth.token_expired"  # noqa: S105 (a reason, not a secret)
+    SESSION_ENDED = "auth.session_ended"
+    TOO_SLOW = "stream.too_slow"
+    UNAVAILABLE = "server.unavailable"
+
+
 class ResultState(StrEnum):
     """What has become of an optimization or an analysis, told by its task and, after that is gone, by its result."""
 

@@ -102,6 +102,9 @@ class ErrorCode(Enum):
     TASK_CRASHED = ("task.crashed", 500, "The task met an unexpected fault. It was logged.")
     TASK_ATTEMPTS_EXHAUSTED = ("task.attempts_exhausted", 500, "The task lost its worker too often.")
 
+    # live events
+    STREAMS_FULL = ("stream.full", 503, "This server holds as many live connections as it can.")
+
     # files handed out
     LINK_INVALID = ("object.link_invalid", 403, "This link is not valid or has expired.")
     OBJECT_NOT_FOUND = ("object.not_found", 404, "There is no such object.")

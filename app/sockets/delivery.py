@@ -12,6 +12,7 @@ from typing import Any
 
 import socketio as library
 
+from app.viewModels.task_feed import Feeds
 from app.viewModels.task_log import SOCKET_EVENT
 
 Send = Callable[[dict[str, Any]], None]
@@ -73,6 +74,8 @@ class Subscription:
 class OrderedDelivery(library.Manager):
     """A client manager that hands task events to subscriptions, not to rooms as they come."""
 
+    feeds: Feeds
+
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self._subscriptions: dict[tuple[str, str], Subscription] = {}
@@ -98,6 +101,7 @@ class OrderedDelivery(library.Manager):
         if event != SOCKET_EVENT:
             super().emit(event, data, namespace, room=room, **kwargs)
             return
+        self.feeds.offer(data)
         for key in [key for key in list(self._subscriptions) if key[1] == room]:
             subscription = self._subscriptions.get(key)
             if subscription and subscription.is_allowed():
@@ -119,3 +123,15 @@ class LocalManager(OrderedDelivery):
 
 class QueueManager(library.RedisManager, OrderedDelivery):
     """Delivery across processes. RedisManager hands what it receives to the next ``emit`` in line: ours."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._is_listening = False
+        self._beginning = threading.Lock()
+
+    def initialize(self) -> None:
+        """Begin to listen: at the first client, of whichever kind. The second time nothing happens."""
+        with self._beginning:
+            if not self._is_listening:
+                self._is_listening = True
+                super().initialize()

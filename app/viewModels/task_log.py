@@ -1,7 +1,7 @@
 """The numbered log of a task: written in the transaction that makes a fact true, told to the world after its commit."""
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NamedTuple
 from uuid import UUID
 
 from sqlalchemy import Column, ColumnElement, bindparam, event, select
@@ -9,9 +9,17 @@ from sqlalchemy.orm import Session, make_transient_to_detached
 from sqlalchemy.orm.attributes import set_committed_value
 
 from app.extensions import db, socketio
-from app.libs.enums import EventType
+from app.libs.enums import EventType, TaskState
 from app.models import Task, TaskEvent
 from app.utils.clock import now_ms
+
+
+class Head(NamedTuple):
+    """How long a task's log is, and what state the task is in."""
+
+    last_event: int
+    state: TaskState
+
 
 Fact = tuple[EventType, dict[str, Any]]
 SOCKET_EVENT = "task_event"
@@ -82,6 +90,12 @@ def attempts(task_id: UUID) -> list[dict[str, Any]]:
         elif "lost_worker" in data and found:
             found[-1]["lost_at"] = at
     return found
+
+
+def heads(task_ids: Sequence[UUID]) -> dict[UUID, Head]:
+    """Return how long the logs of these tasks are. A task that is gone is left out."""
+    statement = select(_TASKS.c.id, _TASKS.c.last_event, _TASKS.c.state).where(_TASKS.c.id.in_(task_ids))
+    return {row.id: Head(row.last_event, TaskState(row.state)) for row in db.session.connection().execute(statement)}
 
 
 def as_told(row: dict[str, Any]) -> dict[str, Any]:

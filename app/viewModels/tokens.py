@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Mapping
+from dataclasses import replace
 from functools import lru_cache
 from types import MappingProxyType
 from typing import Any
@@ -26,7 +27,7 @@ def actor_of_access_token(token: str) -> Actor:
     actor = accounts.actor_of(UUID(claims["sub"]), UUID(claims["sid"]))
     if actor is None:
         raise AppError(ErrorCode.SESSION_ENDED)
-    return actor
+    return replace(actor, expires_at=int(claims["exp"]) * 1000)
 
 
 def refresh(token: str) -> accounts.Tokens:

@@ -54,6 +54,8 @@ def on_app_error(error: AppError) -> Response:
         answer.headers["Retry-After"] = str(error.details["retry_after_seconds"])
     if code.status == 401:
         answer.headers["WWW-Authenticate"] = 'Bearer realm="setpoint"'
+    if "retry_after_s" in error.details:
+        answer.headers["Retry-After"] = str(error.details["retry_after_s"])
     return answer
 
 

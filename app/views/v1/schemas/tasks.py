@@ -1,6 +1,6 @@
 """Tasks and their events as they come in and go out."""
 
-from marshmallow import Schema, fields, validate
+from marshmallow import EXCLUDE, Schema, fields, validate
 
 from app.libs.enums import EventType, Queue, TaskKind, TaskState
 from app.utils.paging import LARGEST_NUMBER
@@ -55,6 +55,13 @@ class TaskQuery(page_query("created_at", "ended_at", "state", sort="-created_at"
 
 class EventQuery(Input):
     after = fields.Integer(load_default=0, validate=validate.Range(0, LARGEST_NUMBER))
+
+
+class LastEventHeader(Schema):
+    class Meta:
+        unknown = EXCLUDE
+
+    last_event = fields.Integer(data_key="Last-Event-ID", validate=validate.Range(0, LARGEST_NUMBER))
 
 
 class EventOut(Schema):
