@@ -72,6 +72,7 @@ class Settings:
     # tasks
     task_lease_seconds: int = setting("A worker silent for so long has lost its task.", 30)
     task_max_attempts: int = setting("How often a task is begun before it is given up.", 3)
+    task_checkpoint_seconds: int = setting("How often, at most, a task keeps what it has come to.", 5)
     task_most_per_user: int = setting("Unfinished tasks that one user may have.", 1000)
     task_most_per_project: int = setting("Unfinished tasks that one project may have.", 5000)
     task_sweep_seconds: int = setting("How often lost leases and unsent wake-ups are looked for.", 10)

@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from engine.checks import floats
 from engine.errors import ShapeError, TrainingError
 from engine.folds import MOST_FOLDS, SCHEMES, Fold, Validation, folds, honest_scheme, nested, split_at
 from engine.surrogates import Surrogate, fit
@@ -83,6 +84,8 @@ def cross_validate(
     inner: Sequence[Sequence[Fold]] | None = None,
     on_fold: Callable[[int, int], None] | None = None,
     on_step: Callable[[float], None] | None = None,
+    known: Mapping[int, Any] | None = None,
+    on_predicted: Callable[[int, NDArray[np.float64]], None] | None = None,
 ) -> CrossValidation:
     """Return how well surrogates of this kind predict the rows that each fold holds out.
 
@@ -94,6 +97,9 @@ def cross_validate(
             and is chosen for rows that are held out like them. With fewer than three folds, folds at random.
         on_fold: called after each fold as on_fold(folds done, folds in all); what it raises ends the work.
         on_step: called also within folds, with the share of all folds that is done; what it raises ends the work.
+        known: fold -> its held-out predictions, shape (rows, m), from an earlier run of the same: not fitted again.
+        on_predicted: called with the number of each fold that was fitted, and its held-out predictions: what another
+            run may be given as ``known``.
 
     Raises:
         ShapeError, NotFinite, ParameterError, TrainingError: as ``surrogates.fit``.
@@ -108,9 +114,8 @@ def cross_validate(
     if inner is not None and len(inner) != len(folds):
         raise TrainingError(f"there are inner folds for {len(inner)} folds, but {len(folds)} folds")
 
-    predictions, fold = np.full(Y.shape, np.nan), np.full(len(X), -1, dtype=np.intp)
-    per_fold: list[dict[str, Any]] = []
-    for done, (train, test) in enumerate(folds, start=1):
+    def held_out_predictions(i: int) -> NDArray[np.float64]:
+        train, test = folds[i]
         surrogate = fit(
             kind,
             X[train],
@@ -120,14 +125,25 @@ def cross_validate(
             params=params,
             seed=seed,
             n_jobs=n_jobs,
-            folds=(inner[done - 1] if inner else nested(folds, done - 1)) or None,
-            on_step=on_step and _within(on_step, done - 1, len(folds)),
+            folds=(inner[i] if inner else nested(folds, i)) or None,
+            on_step=on_step and _within(on_step, i, len(folds)),
         )
-        predictions[test], fold[test] = surrogate.predict(X[test]), done - 1
+        return surrogate.predict(X[test])
+
+    predictions, fold = np.full(Y.shape, np.nan), np.full(len(X), -1, dtype=np.intp)
+    per_fold: list[dict[str, Any]] = []
+    for i, (train, test) in enumerate(folds):
+        if known and i in known:
+            predictions[test] = floats("known", known[i]).reshape(len(test), Y.shape[1])
+        else:
+            predictions[test] = held_out_predictions(i)
+            if on_predicted:
+                on_predicted(i, predictions[test])
+        fold[test] = i
         fold_scores = score(Y[test], predictions[test], outputs)
         per_fold.append({"n_train": len(train), "n_test": len(test), "scores": fold_scores})
         if on_fold:
-            on_fold(done, len(folds))
+            on_fold(i + 1, len(folds))
     return CrossValidation(
         scores=score(Y[held_out], predictions[held_out], outputs),
         per_fold=per_fold,

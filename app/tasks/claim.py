@@ -11,6 +11,7 @@ from flask import current_app
 
 from app.extensions import db
 from app.libs.enums import EventType, TaskState
+from app.tasks.checkpoints import Checkpoints
 from app.utils import sqlite
 from app.viewModels import task_queue
 from app.viewModels.task_log import Fact
@@ -35,6 +36,7 @@ class Claim:
         self.lease = lease
         self.payload = lease.payload
         self.has_ended = False
+        self.checkpoints = Checkpoints(lease)
         self._lease_ms = lease_ms
         self._app = current_app._get_current_object()
         self._done = threading.Event()

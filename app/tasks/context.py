@@ -59,6 +59,7 @@ def carry_next(queue: Queue, body: Callable[[Claim], None]) -> None:
                 body(claim)
             if not claim.has_ended:
                 raise RuntimeError(f"{lease.kind} returned without an end")
+            claim.checkpoints.discard()
             log.info("task_succeeded")
         except CancelledError:
             _end(lease, TaskState.CANCELLED)

@@ -4,6 +4,8 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from app.extensions import object_store
 from app.libs.error_codes import ErrorCode
 from app.libs.errors import AppError
@@ -13,7 +15,18 @@ from app.viewModels import dataset_imports, dataset_objects
 from app.viewModels.dataset_imports import Upload
 from app.viewModels.task_queue import LeaseLostError
 from engine.errors import EngineError
-from engine.tables import Table, derive, profile, read_table, write_parquet
+from engine.solvers.state import State
+from engine.tables import (
+    Note,
+    Reading,
+    Table,
+    derive,
+    from_parquet_bytes,
+    parquet_bytes,
+    profile,
+    read_table,
+    write_parquet,
+)
 
 
 def import_upload(claim: Claim) -> None:
@@ -43,6 +56,36 @@ def import_upload(claim: Claim) -> None:
 
 
 def _read(upload: Upload, claim: Claim) -> Table:
+    """Return the table: as an earlier attempt has parsed it, or parsed here."""
+    if (state := claim.checkpoints.load()) is not None:
+        return _restored(state)
+    table = _parse(upload, claim)
+    claim.checkpoints.save(lambda: _kept(table))
+    return table
+
+
+def _kept(table: Table) -> State:
+    """Return a parsed table as a checkpoint."""
+    return {
+        "parquet": np.frombuffer(parquet_bytes(table.frame), dtype=np.uint8),
+        "reading": table.reading.to_json(),
+        "notes": [note.to_json() for note in table.notes],
+        "time_tag": table.time_tag,
+        "units": dict(table.units),
+    }
+
+
+def _restored(state: State) -> Table:
+    return Table(
+        frame=from_parquet_bytes(state["parquet"].tobytes()),
+        reading=Reading.from_json(state["reading"]),
+        notes=tuple(Note(**note) for note in state["notes"]),
+        time_tag=state["time_tag"],
+        units=state["units"],
+    )
+
+
+def _parse(upload: Upload, claim: Claim) -> Table:
     try:
         with object_store.local_file(upload.source_key) as path:
             table = read_table(

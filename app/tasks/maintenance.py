@@ -9,7 +9,7 @@ from app.extensions import celery_ext, db, object_store
 from app.libs.enums import Queue
 from app.settings import Settings
 from app.utils import sqlite
-from app.viewModels import dataset_objects, model_objects, task_queue
+from app.viewModels import checkpoint_objects, dataset_objects, model_objects, task_queue
 
 MOST_WAKE_UPS = 10
 """Of one queue in one sweep: while all workers are busy, messages pile up that nobody takes."""
@@ -43,3 +43,4 @@ def sweep_objects() -> None:
     object_store.sweep_temporary(timedelta(days=1))
     dataset_objects.sweep(older_than=timedelta(hours=1))
     model_objects.sweep(older_than=timedelta(hours=1))
+    checkpoint_objects.sweep(older_than=timedelta(hours=1))

@@ -1,18 +1,25 @@
 """Searching for the best inputs."""
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, TypeVar
 from uuid import UUID
+
+import structlog
 
 from app.tasks.claim import Claim
 from app.viewModels import optimizations, process_optimizations
 from engine.evaluator import Report
 from engine.exact import certify
-from engine.optimize import Step, minimize
+from engine.optimize import Optimum, Step, minimize
 from engine.problem import Problem
-from engine.process_optimum import optimize_process
+from engine.process_optimum import ProcessOptimum, optimize_process
+from engine.solvers.state import SolverStateError, State
 from engine.stages import ProcessStep
 from engine.trust import Envelope
+
+log = structlog.get_logger(__name__)
+
+Found = TypeVar("Found", Optimum, ProcessOptimum)
 
 PROOF_SECONDS = 300.0
 
@@ -29,17 +36,22 @@ def optimize(claim: Claim) -> None:
 def _of_model(optimization_id: UUID, claim: Claim) -> dict[str, Any]:
     search = optimizations.load(optimization_id)
     asked = search.optimization
-    optimum = minimize(
-        Problem.from_json(asked.problem),
-        search.surrogate,
-        solver=asked.solver,
-        budget=asked.budget,
-        seed=asked.seed,
-        envelope=search.envelope,
-        current=asked.options.get("current"),
-        n_recipes=asked.options.get("n_recipes", 20),
-        on_step=_teller(claim),
-    )
+
+    def searched(resume: State | None) -> Optimum:
+        return minimize(
+            Problem.from_json(asked.problem),
+            search.surrogate,
+            solver=asked.solver,
+            budget=asked.budget,
+            seed=asked.seed,
+            envelope=search.envelope,
+            current=asked.options.get("current"),
+            n_recipes=asked.options.get("n_recipes", 20),
+            on_step=_teller(claim),
+            resume=resume,
+        )
+
+    optimum = _resumed(searched, claim)
     proof = _certificate(asked, search.surrogate, search.envelope, optimum, claim)
     return optimizations.report(search, optimum) | {"certificate": proof}
 
@@ -47,22 +59,39 @@ def _of_model(optimization_id: UUID, claim: Claim) -> dict[str, Any]:
 def _of_process(optimization_id: UUID, claim: Claim) -> dict[str, Any]:
     search = process_optimizations.load(optimization_id)
     asked = search.optimization
-    optimum = optimize_process(
-        search.process,
-        Problem.from_json(asked.problem),
-        mode=asked.mode,
-        solver=asked.solver,
-        budget=asked.budget,
-        seed=asked.seed,
-        envelopes=search.envelopes,
-        current=asked.options["current"],
-        closes_cuts=asked.options["closes_cuts"],
-        n_recipes=asked.options["n_recipes"],
-        on_step=_teller(claim),
-    )
+
+    def searched(resume: State | None) -> ProcessOptimum:
+        return optimize_process(
+            search.process,
+            Problem.from_json(asked.problem),
+            mode=asked.mode,
+            solver=asked.solver,
+            budget=asked.budget,
+            seed=asked.seed,
+            envelopes=search.envelopes,
+            current=asked.options["current"],
+            closes_cuts=asked.options["closes_cuts"],
+            n_recipes=asked.options["n_recipes"],
+            on_step=_teller(claim),
+            resume=resume,
+        )
+
+    optimum = _resumed(searched, claim)
     envelope = search.process.envelope(search.envelopes)
     proof = _certificate(asked, search.process, envelope, optimum, claim)
     return process_optimizations.report(search, optimum) | {"certificate": proof}
+
+
+def _resumed(search: Callable[[State | None], Found], claim: Claim) -> Found:
+    """Search on from the checkpoint that an earlier attempt left, or from the beginning."""
+    state = claim.checkpoints.load()
+    if state is None:
+        return search(None)
+    try:
+        return search(state)
+    except SolverStateError as error:  # of another version of this program
+        log.warning("checkpoint_of_another_run", error=str(error))
+        return search(None)
 
 
 def _certificate(
@@ -88,6 +117,7 @@ def _teller(claim: Claim) -> Callable[[Step | ProcessStep], None]:
     def tell(step: Step | ProcessStep) -> None:
         stage = {"stage": step.stage} if isinstance(step, ProcessStep) else {}
         volume = {} if step.hypervolume is None else {"hypervolume": step.hypervolume}
+        claim.checkpoints.save(step.state)
         claim.step(
             step.evaluations / (step.budget + 1),  # the report is still to be made
             evaluations=step.evaluations,

@@ -7,6 +7,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from uuid import UUID
 
+import numpy as np
+
 from app.extensions import object_store
 from app.libs.enums import EventType
 from app.tasks.claim import Claim
@@ -22,13 +24,26 @@ def train_model(claim: Claim) -> None:
     started = time.perf_counter()
     order, rows = training.load(UUID(claim.payload["model_id"]))
     claim.tell((EventType.LOG, _about(rows)))
-    stages = _Stages(claim, order)
+    stages, kept = _Stages(claim, order), _KeptFolds(claim)
 
-    validated = _validated(order, rows, rows.folds(order.validation, seed=order.seed), stages.of("validate"))
+    def validated_on(folds: list[Fold], stage: str) -> CrossValidation:
+        tell = stages.of(stage)
+        return cross_validate(
+            order.kind,
+            rows.X,
+            rows.Y,
+            folds,
+            **order.learn,
+            on_fold=lambda n_done, n_all: tell(n_done / n_all),
+            on_step=tell,
+            known=kept.of(stage),
+            on_predicted=lambda i, predictions: kept.add(stage, i, predictions),
+        )
+
+    validated = validated_on(rows.folds(order.validation, seed=order.seed), "validate")
     at_random = None
     if order.compares:
-        found = rows.at_random(order.validation, seed=order.seed)
-        at_random = _validated(order, rows, found, stages.of("validate_at_random"))
+        at_random = validated_on(rows.at_random(order.validation, seed=order.seed), "validate_at_random")
     surrogate = fit(order.kind, rows.X, rows.Y, **order.learn, on_step=stages.of("learn"))
     if validated.n_rows > 1:
         surrogate = calibrate(surrogate, validated, seed=order.seed, on_step=stages.of("calibrate"))
@@ -41,18 +56,22 @@ def train_model(claim: Claim) -> None:
         result.update(training.finish(order, surrogate, artifact, metrics=metrics, seconds=seconds))
 
 
-def _validated(
-    order: training.Order, rows: Rows, folds: list[Fold], on_step: Callable[[float], None]
-) -> CrossValidation:
-    return cross_validate(
-        order.kind,
-        rows.X,
-        rows.Y,
-        folds,
-        **order.learn,
-        on_fold=lambda n_done, n_all: on_step(n_done / n_all),
-        on_step=on_step,
-    )
+class _KeptFolds:
+    """The folds that are finished, in the checkpoint: a worker that takes over does not fit them again."""
+
+    def __init__(self, claim: Claim) -> None:
+        self.checkpoints = claim.checkpoints
+        self.state = self.checkpoints.load() or {}
+
+    def of(self, stage: str) -> dict[int, np.ndarray]:
+        """Return the held-out predictions of the finished folds of a stage."""
+        named = {name.rpartition(".")[2]: each for name, each in self.state.items() if name.startswith(f"{stage}.")}
+        return {int(i): predictions for i, predictions in named.items()}
+
+    def add(self, stage: str, i: int, predictions: np.ndarray) -> None:
+        """Keep the predictions of one more fold."""
+        self.state[f"{stage}.{i}"] = predictions
+        self.checkpoints.save(lambda: self.state)
 
 
 class _Stages:

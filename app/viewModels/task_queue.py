@@ -32,7 +32,8 @@ from app.viewModels import submissions, task_line, task_log, task_needs
 log = structlog.get_logger(__name__)
 
 
-_TASKS = Task.__table__.c
+_TABLE = Task.__table__
+_TASKS = _TABLE.c
 _NEXT = (
     select(
         _TASKS.id,
@@ -41,6 +42,7 @@ _NEXT = (
         _TASKS.fence,
         _TASKS.attempt,
         _TASKS.last_event,
+        _TASKS.checkpoint_key,
         _TASKS.project_id,
         _TASKS.created_by,
     )
@@ -52,7 +54,7 @@ _NEXT = (
 
 
 _CLAIM = (
-    Task.__table__.update()
+    _TABLE.update()
     .where(_TASKS.id == bindparam("task_id"), _TASKS.state == TaskState.QUEUED)
     .where(_TASKS.fence == bindparam("seen_fence"), _TASKS.last_event == bindparam("seen_event"))
     .values(
@@ -79,6 +81,7 @@ class Lease:
     attempt: int
     project_id: UUID
     created_by: UUID
+    checkpoint_key: str | None = None
 
     @property
     def held(self) -> tuple[ColumnElement, ...]:
@@ -175,6 +178,7 @@ def claim(queue: Queue, *, worker: str, lease_ms: int) -> Lease | None:
                 task.attempt + 1,
                 task.project_id,
                 task.created_by,
+                task.checkpoint_key,
             )
 
 
@@ -205,6 +209,18 @@ def write(lease: Lease, facts: list[task_log.Fact], **changes: Any) -> None:
         raise LeaseLostError(lease.task_id)
 
 
+def keep_checkpoint(lease: Lease, key: str) -> None:
+    """Make an object the one from which the next attempt goes on, in the caller's transaction.
+
+    Raises:
+        LeaseLostError: the task was taken away; the caller's transaction is rolled back.
+    """
+    kept = _TABLE.update().where(_TASKS.id == lease.task_id, *lease.held)
+    if not db.session.connection().execute(kept.values(checkpoint_key=key, idle_attempts=0)).rowcount:
+        db.session.rollback()
+        raise LeaseLostError(lease.task_id)
+
+
 def end(
     lease: Lease,
     state: TaskState,
@@ -221,7 +237,7 @@ def end(
         owe_wake_up(freed.id, freed.queue)
     told = {"result": result} if result is not None else {"error": error} if error is not None else {}
     facts = [(EventType.RESULT, result)] if result is not None else []
-    changes = {"progress": 1.0} if state is TaskState.SUCCEEDED else {}
+    changes = {"progress": 1.0, "checkpoint_key": None} if state is TaskState.SUCCEEDED else {}
     write(
         lease,
         [*facts, _state(state, **({"error": error} if error else {}))],

@@ -196,7 +196,10 @@ def calibrate(
         seed,
         on_step or (lambda _share: None),
     )
-    plain, scaled = held_out.constant(), held_out.by_difficulty()
+    plain = held_out.constant()
+    if len(held_out.groups) < 3:  # with two left out, nothing would be there to learn the difficulty from
+        return replace(surrogate, intervals=plain)
+    scaled = held_out.by_difficulty()
     return replace(surrogate, intervals=_for_each_output(plain, scaled, _is_narrower(scaled, plain)))
 
 

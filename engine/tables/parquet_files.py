@@ -1,5 +1,6 @@
 """Parquet, the form in which tables are kept, and the ways to get parts of it."""
 
+import io
 import math
 from collections.abc import Collection, Mapping, Sequence
 from itertools import islice
@@ -42,6 +43,18 @@ def read_parquet(path: Path, reading: Reading, on_progress: OnProgress) -> RawTa
 def write_parquet(frame: pl.DataFrame, path: Path) -> None:
     """Write a table, compressed, in the form that the other functions here read."""
     frame.write_parquet(path, compression="zstd", statistics=True)
+
+
+def parquet_bytes(frame: pl.DataFrame) -> bytes:
+    """Return a frame as Parquet, to keep for a while; ``write_parquet`` is for files that last."""
+    buffer = io.BytesIO()
+    frame.write_parquet(buffer)
+    return buffer.getvalue()
+
+
+def from_parquet_bytes(content: bytes) -> pl.DataFrame:
+    """Return the frame that ``parquet_bytes`` kept."""
+    return pl.read_parquet(io.BytesIO(content))
 
 
 def count_rows(path: Path) -> int:

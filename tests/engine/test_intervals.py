@@ -161,6 +161,15 @@ def test_any_number_of_folds_will_do(fold):
     assert (intervals.coverage[2] > 0.75).all()
 
 
+def test_two_folds_are_enough_although_nothing_is_left_to_learn_the_difficulty_from():
+    X, Y = plant(400)
+
+    surrogate = calibrate(fit("linear", X, Y, **TAGS), validated(X, Y, n_folds=2))
+
+    assert not surrogate.intervals.is_scaled.any()
+    np.testing.assert_allclose(surrogate.intervals.coverage[2], 0.9, atol=0.05)
+
+
 def test_perfect_predictions_have_intervals_without_width():
     lower, upper = calibrate(*of_errors(np.zeros(30))).predict_interval([[1.0]], 0.9)
 

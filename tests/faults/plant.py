@@ -1,0 +1,176 @@
+"""Setpoint under attack: web, workers and beat as processes of their own that can be killed and started again."""
+
+import json
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from app.settings import PREFIX, Settings
+from tests.support.deployment import ROOT, environment
+from tests.support.servers import free_port, server_folder, wait_until
+
+Json = dict[str, Any]
+ENDED = ("succeeded", "failed", "cancelled")
+
+
+@dataclass
+class Process:
+    """A program that is started again after it was killed, in a process group of its own."""
+
+    name: str
+    command: list[str]
+    env: dict[str, str]
+    log: Path
+    running: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> None:
+        with self.log.open("ab") as output:
+            self.running = subprocess.Popen(
+                self.command,
+                cwd=self.log.parent,
+                env=self.env,
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
+
+    def kill(self) -> None:
+        """SIGKILL, for it and all its children: nothing is said, nothing is finished."""
+        assert self.running is not None
+        with suppress(ProcessLookupError):
+            os.killpg(self.running.pid, signal.SIGKILL)
+        self.running.wait()
+
+
+@dataclass
+class Plant:
+    """A running deployment, and a client that tries again while the web is down."""
+
+    url: str
+    web: Process
+    workers: list[Process]
+    beat: Process
+    headers: dict[str, str] = field(default_factory=dict)
+    credentials: tuple[str, str] | None = None
+
+    @property
+    def processes(self) -> list[Process]:
+        return [self.web, *self.workers, self.beat]
+
+    def sign_in(self, username: str, password: str) -> None:
+        self.credentials = (username, password)
+        answer = self.post("/auth/login", {"username": username, "password": password})
+        self.headers = {"Authorization": f"Bearer {answer['access_token']}"}
+
+    def get(self, path: str) -> Json:
+        return self._call("GET", path)
+
+    def post(self, path: str, body: Json | None = None, *, key: str | None = None) -> Json:
+        return self._call("POST", path, body, {"Idempotency-Key": key} if key else {})
+
+    def _call(self, method: str, path: str, body: Json | None = None, extra: dict[str, str] | None = None) -> Json:
+        """Call the API; while nobody answers, as after a kill, call again."""
+        data = None if body is None else json.dumps(body).encode()
+        sent = {"Content-Type": "application/json"} | self.headers | (extra or {})
+        deadline = time.monotonic() + 60
+        while True:
+            request = urllib.request.Request(f"{self.url}/api/v1{path}", data, sent, method=method)
+            try:
+                with urllib.request.urlopen(request, timeout=20) as answer:
+                    return json.loads(answer.read() or b"{}")
+            except urllib.error.HTTPError as refusal:
+                if refusal.code == 401 and self.credentials and path != "/auth/login":
+                    self.sign_in(*self.credentials)  # the token is older than fifteen minutes
+                    sent |= self.headers
+                elif refusal.code < 500 or time.monotonic() > deadline:
+                    raise AssertionError(f"{method} {path}: {refusal.code} {refusal.read()!r}") from refusal
+            except (urllib.error.URLError, OSError, ValueError):
+                if time.monotonic() > deadline:
+                    raise
+            time.sleep(0.1)  # between two tries; what is waited for is the answer
+
+    def tasks(self, ids: list[str]) -> list[Json]:
+        return [self.get(f"/tasks/{task_id}") for task_id in ids]
+
+    def wait_for_end(self, ids: list[str], *, deadline_s: float) -> list[Json]:
+        left = set(ids)
+
+        def all_ended() -> bool:
+            left.difference_update({task["id"] for task in self.tasks(sorted(left)) if task["state"] in ENDED})
+            return not left
+
+        wait_until(all_ended, f"{len(ids)} tasks to end", deadline_s=deadline_s)
+        return self.tasks(ids)
+
+
+@contextmanager
+def plant(settings: Settings, *, n_workers: int = 3, **changes: Any) -> Iterator[Plant]:
+    """Run a deployment until the block ends: one web process with threads, workers of one child each, beat."""
+    port = free_port()
+    given = {"task_lease_seconds": 4, "task_sweep_seconds": 1, "task_checkpoint_seconds": 1, **changes}
+    env = environment(settings) | {f"{PREFIX}{name.upper()}": str(value) for name, value in given.items()}
+    env |= {f"{PREFIX}WEB_BIND": f"127.0.0.1:{port}", f"{PREFIX}LOG_LEVEL": "INFO", "OMP_NUM_THREADS": "1"}
+    celery = [sys.executable, "-m", "celery", "--app", "wsgi:celery", "--workdir", str(ROOT)]
+    gunicorn = [sys.executable, "-c", "from gunicorn.app.wsgiapp import run; run()", "--chdir", str(ROOT)]
+    with ExitStack() as stack:
+        folder = stack.enter_context(server_folder())
+
+        def process(name: str, command: list[str]) -> Process:
+            return Process(name, command, env, folder / f"{name}.log")
+
+        running = Plant(
+            url=f"http://127.0.0.1:{port}",
+            web=process("web", [*gunicorn, "--config", str(ROOT / "gunicorn.py"), "wsgi:app"]),
+            workers=[
+                process(f"worker{i}", [*celery, "worker", "--concurrency", "1", "--hostname", f"w{i}@%h"])
+                for i in range(n_workers)
+            ],
+            beat=process("beat", [*celery, "beat", "--schedule", str(folder / "beat")]),
+        )
+        try:
+            for each in running.processes:
+                each.start()
+            wait_until(lambda: _is_ready(running.url), "the web to answer")
+            yield running
+        except BaseException:
+            for each in running.processes:
+                print(f"--- {each.name}\n{each.log.read_text(errors='replace')[-3000:]}")
+            raise
+        finally:
+            for each in running.processes:
+                each.kill()
+
+
+def kill_at_random(
+    running: Plant, *, seed: int, n_kills: int, every_s: tuple[float, float], is_over: Callable[[], bool]
+) -> int:
+    """Kill processes, each started again at once, at moments drawn from the seed. Returns how many were killed."""
+    chance, n_killed = random.Random(seed), 0
+    # mostly workers, since that is where work is lost
+    aims = [*running.workers * 3, running.beat, running.web]
+    while n_killed < n_kills and not is_over():
+        time.sleep(chance.uniform(*every_s))
+        aim = chance.choice(aims)
+        aim.kill()
+        aim.start()
+        n_killed += 1
+    return n_killed
+
+
+def _is_ready(url: str) -> bool:
+    try:
+        with urllib.request.urlopen(f"{url}/readyz", timeout=5) as answer:
+            return answer.status == 200
+    except (urllib.error.URLError, OSError):
+        return False

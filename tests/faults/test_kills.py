@@ -1,0 +1,90 @@
+"""Workers, beat and web are killed at random moments: nothing is lost, nothing is done twice, and nothing differs."""
+
+import threading
+
+import pytest
+
+from app.extensions import db
+from app.models import Model, Optimization, TaskEvent
+from tests.faults.conftest import IS_LONG
+from tests.faults.plant import ENDED, kill_at_random
+
+N_TASKS, N_KILLS = (100, 60) if IS_LONG else (30, 12)
+EVERY_S = (1.0, 4.0)
+
+TRAININGS = [
+    {"kind": "random_forest", "params": {"n_trees": 150}, "seed": 1},
+    {"kind": "extra_trees", "params": {"n_trees": 200}, "seed": 2},
+    {"kind": "hist_gradient_boosting", "params": {"n_iterations": 150}, "seed": 3},
+]
+OPTIMIZATIONS = [
+    {"terms": [{"goal": "minimize", "of": "y"}], "solver": solver, "budget": budget, "seed": 5}
+    for solver, budget in (("pso", 40_000), ("de", 40_000), ("cmaes", 10_000), ("auto", 20_000))
+]
+
+
+def submit_all(running, site, n, prefix):
+    """Submit tasks of all kinds, each under a key; return their ids with what was asked."""
+    asked = [(f"/modules/{site.module_id}/models", body) for body in TRAININGS]
+    asked += [(f"/models/{site.model_id}/optimizations", body) for body in OPTIMIZATIONS]
+    tasks = {}
+    for i in range(n):
+        path, body = asked[i % len(asked)]
+        tasks[running.post(path, body, key=f"{prefix}-{i}")["id"]] = i % len(asked)
+    return tasks
+
+
+def made_by(task):
+    """What a task has made, without what may differ: how long it took."""
+    if task["kind"] == "model.train":
+        model = db.session.query(Model).filter_by(task_id=task["id"]).one()
+        return model.artifact_sha256, model.metrics
+    optimization = db.session.query(Optimization).filter_by(task_id=task["id"]).one()
+    return {name: value for name, value in optimization.result.items() if name not in ("seconds", "repeat")}
+
+
+def test_nothing_is_lost_or_doubled_or_different_when_processes_are_killed(app, site, run_plant):
+    running = run_plant()
+    n_kinds = len(TRAININGS) + len(OPTIMIZATIONS)
+    reference = submit_all(running, site, n_kinds, "calm")
+    assert {task["state"] for task in running.wait_for_end(list(reference), deadline_s=240)} == {"succeeded"}
+
+    stop, killed = threading.Event(), []
+    attack = threading.Thread(
+        target=lambda: killed.append(
+            kill_at_random(running, seed=1, n_kills=N_KILLS, every_s=EVERY_S, is_over=stop.is_set)
+        )
+    )
+    attack.start()
+    try:
+        attacked = submit_all(running, site, N_TASKS, "attacked")
+        ended = running.wait_for_end(list(attacked), deadline_s=3000 if IS_LONG else 420)
+    finally:
+        stop.set()
+        attack.join()
+
+    print(f"{killed[0]} kills; attempts: {sorted(task['attempt'] for task in ended)}")
+    assert [task["error"] for task in ended if task["state"] != "succeeded"] == []
+    assert max(task["attempt"] for task in ended) > 1, "no kill has hit a task: the attack was too weak"
+    with app.app_context():
+        assert db.session.query(Model).count() == 1 + sum(
+            tasks[task_id] < len(TRAININGS) for tasks in (reference, attacked) for task_id in tasks
+        )
+        calm = {which: made_by(task) for task in running.tasks(list(reference)) for which in [reference[task["id"]]]}
+        for task in ended:
+            assert made_by(task) == calm[attacked[task["id"]]], task["id"]
+            check_log(task)
+
+
+def check_log(task):
+    """Numbers run without a gap, and the task ended once."""
+    events = db.session.query(TaskEvent).filter_by(task_id=task["id"]).order_by(TaskEvent.number).all()
+    assert [event.number for event in events] == list(range(1, task["last_event"] + 1))
+    ends = [event.data["state"] for event in events if event.type == "state" and event.data["state"] in ENDED]
+    assert ends == ["succeeded"]
+
+
+@pytest.fixture(autouse=True)
+def _same_threads(monkeypatch):
+    """What is computed here is computed as in the workers."""
+    monkeypatch.setenv("OMP_NUM_THREADS", "1")
