@@ -7,7 +7,7 @@ PORT ?=
 SERVICE_TESTS := $(wildcard tests/services tests/api tests/tasks tests/sockets tests/migrations)
 unexport PYTHONPATH
 .DEFAULT_GOAL := help
-.PHONY: help demo run test check test-services bench bench-full lock
+.PHONY: help demo run test check test-services test-faults bench bench-full lock
 
 help: ## list these targets
 	@echo "Setpoint: usage: make <target>"
@@ -29,6 +29,10 @@ check: .venv/.dev ## check format, lint, types and the import table
 	@$(VENV) -m ruff check --quiet .
 	@$(VENV) -m mypy --no-error-summary
 	@$(VENV) -m pytest --quiet --no-header tests/test_imports.py
+
+test-faults: .venv/.dev ## kill processes and see that nothing is lost (FAULTS_FORM=long for hours of it)
+	@echo "Killing processes, and counting what is lost ..."
+	@$(VENV) -m pytest --quiet tests/faults
 
 test-services: .venv/.dev ## run the API tests on MariaDB, PostgreSQL, Redis and S3
 	@for backend in mariadb postgresql; do \

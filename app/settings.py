@@ -15,6 +15,8 @@ from urllib.parse import quote
 
 from dotenv import dotenv_values
 
+from app.libs.enums import TaskKind
+
 PREFIX = "SETPOINT_"
 
 
@@ -73,6 +75,12 @@ class Settings:
     task_lease_seconds: int = setting("A worker silent for so long has lost its task.", 30)
     task_max_attempts: int = setting("How often a task is begun before it is given up.", 3)
     task_checkpoint_seconds: int = setting("How often, at most, a task keeps what it has come to.", 5)
+    task_stop_grace: int = setting("Seconds after which a task that was told to stop is killed.", 30)
+    task_time_limits: str = setting(
+        "Seconds that a task may run, by kind.",
+        "dataset.import=3600,model.train=86400,optimization.run=86400,analysis.run=86400",
+    )
+    task_memory_limits: str = setting("Megabytes that the process of a task may have, by kind. None by default.", "")
     task_most_per_user: int = setting("Unfinished tasks that one user may have.", 1000)
     task_most_per_project: int = setting("Unfinished tasks that one project may have.", 5000)
     task_sweep_seconds: int = setting("How often lost leases and unsent wake-ups are looked for.", 10)
@@ -92,12 +100,16 @@ class Settings:
             raise SettingsError(f"{PREFIX}REDIS_URL is missing: the address of a Redis or Valkey server.")
         if not 4 <= self.bcrypt_rounds <= 20:
             raise SettingsError(f"{PREFIX}BCRYPT_ROUNDS must be 4 to 20, not {self.bcrypt_rounds}.")
+        _by_kind("task_time_limits", self.task_time_limits)
+        _by_kind("task_memory_limits", self.task_memory_limits)
         for name in (
             "web_workers",
             "web_threads",
             "task_lease_seconds",
             "task_max_attempts",
             "task_sweep_seconds",
+            "task_stop_grace",
+            "task_checkpoint_seconds",
             "task_most_per_user",
             "task_most_per_project",
         ):
@@ -135,9 +147,31 @@ class Settings:
         return self.object_store_url or (self.instance_dir.resolve() / "objects").as_uri()
 
     @property
+    def time_limits(self) -> dict[str, int]:
+        """Seconds that a task may run, by kind."""
+        return _by_kind("task_time_limits", self.task_time_limits)
+
+    @property
+    def memory_limits(self) -> dict[str, int]:
+        """Megabytes that the process of a task may have, by kind."""
+        return _by_kind("task_memory_limits", self.task_memory_limits)
+
+    @property
     def logs_json(self) -> bool:
         """Whether logs are JSON lines, not text for a person."""
         return self.log_format == "json" or (self.log_format == "auto" and self.env == "production")
+
+
+def _by_kind(name: str, text: str) -> dict[str, int]:
+    """Return the numbers of "kind=number,kind=number"."""
+    found = {}
+    for part in filter(None, map(str.strip, text.split(","))):
+        kind, _, number = part.partition("=")
+        if kind not in list(TaskKind) or not number.isdigit() or int(number) < 1:
+            allowed = ", ".join(TaskKind)
+            raise SettingsError(f"{PREFIX}{name.upper()} must be kind=number with commas; kinds are {allowed}.")
+        found[kind] = int(number)
+    return found
 
 
 def _convert(variable: str, f: Field, text: str) -> Any:

@@ -100,6 +100,8 @@ class ErrorCode(Enum):
     TASK_NEED_FAILED = ("task.need_failed", 409, "A task that this one needed did not succeed.")
     TASK_ENDED = ("task.ended", 409, "This task has ended already.")
     TASK_CRASHED = ("task.crashed", 500, "The task met an unexpected fault. It was logged.")
+    TASK_TIME_LIMIT = ("task.time_limit", 500, "The task took longer than its kind may take.")
+    TASK_MEMORY_LIMIT = ("task.memory_limit", 500, "The task took more memory than its kind may take.")
     TASK_ATTEMPTS_EXHAUSTED = ("task.attempts_exhausted", 500, "The task lost its worker too often.")
 
     # live events

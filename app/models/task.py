@@ -51,6 +51,7 @@ class Task(InProject, Created, db.Model):
     idle_attempts: Mapped[int] = mapped_column(default=0)  # those in a row that left no checkpoint
     checkpoint_key: Mapped[Key | None]  # the object from which the next attempt goes on
     worker: Mapped[str | None] = mapped_column(String(200))
+    message_id: Mapped[Word | None]  # the message that woke the worker; by it, its process can be killed
     lease_until: Mapped[Millis | None]
 
     started_at: Mapped[Millis | None]

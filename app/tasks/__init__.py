@@ -10,7 +10,7 @@ from kombu import Queue as KombuQueue
 from app.extensions import celery_ext
 from app.libs.enums import Queue
 from app.settings import Settings
-from app.tasks import maintenance, queues  # noqa: F401 (their tasks register themselves)
+from app.tasks import keeper, maintenance, queues  # noqa: F401 (their tasks and signals register themselves)
 from app.tasks.context import ContextTask
 
 
@@ -50,7 +50,6 @@ def celery_config(settings: Settings) -> dict:
         "worker_redirect_stdouts": False,
         "worker_cancel_long_running_tasks_on_connection_loss": False,
         "beat_schedule": {
-            "sweep": {"task": "maintenance.sweep", "schedule": float(settings.task_sweep_seconds)},
             "sweep-objects": {"task": "maintenance.sweep_objects", "schedule": 3600.0},
         },
         "beat_schedule_filename": str(Path(settings.instance_dir).resolve() / "beat-schedule"),

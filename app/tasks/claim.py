@@ -1,9 +1,12 @@
 """A claimed task in the hands of its worker: heartbeat, progress, and its end."""
 
+import itertools
+import os
+import signal
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any, Self
 
 import structlog
@@ -13,12 +16,14 @@ from app.extensions import db
 from app.libs.enums import EventType, TaskState
 from app.tasks.checkpoints import Checkpoints
 from app.utils import sqlite
-from app.viewModels import task_queue
+from app.utils.memory import resident_bytes
+from app.viewModels import task_limits, task_queue
 from app.viewModels.task_log import Fact
 from app.viewModels.task_queue import Lease, LeaseLostError
 
 log = structlog.get_logger(__name__)
 PROGRESS_PERIOD_S = 0.1  # at most ten progress events a second
+LOOK_PERIOD_S = 0.2  # memory can grow by gigabytes in a second
 
 
 class CancelledError(Exception):
@@ -29,15 +34,16 @@ class Claim:
     """The task that this worker has, and the only way in which its work writes anything.
 
     A thread of its own extends the lease, so that long native calls do not lose it. It also learns of a cancel
-    request; the next ``step`` of the work then raises ``CancelledError``.
+    request; the next ``step`` of the work then raises ``CancelledError``. Where the process has more memory than it
+    may, the thread ends the task and the process: the work itself cannot be trusted to notice.
     """
 
-    def __init__(self, lease: Lease, *, lease_ms: int) -> None:
+    def __init__(self, lease: Lease, *, lease_ms: int, memory_limit: int | None = None) -> None:
         self.lease = lease
         self.payload = lease.payload
         self.has_ended = False
         self.checkpoints = Checkpoints(lease)
-        self._lease_ms = lease_ms
+        self._lease_ms, self._memory_limit = lease_ms, memory_limit
         self._app = current_app._get_current_object()
         self._done = threading.Event()
         self._stop_asked = threading.Event()
@@ -102,7 +108,13 @@ class Claim:
 
     def _beat(self) -> None:
         period_s = self._lease_ms / 1000 / 3
-        while not self._done.wait(min(period_s, 1.0)):
+        beats_every = max(1, int(min(period_s, 1.0) / LOOK_PERIOD_S))
+        for n in itertools.count(1):
+            if self._done.wait(LOOK_PERIOD_S):
+                return
+            self._check_memory()
+            if n % beats_every:
+                continue
             try:
                 with self._app.app_context():
                     state = task_queue.extend(self.lease, lease_ms=self._lease_ms)
@@ -114,3 +126,15 @@ class Claim:
                 continue
             if state is TaskState.STOPPING:
                 self._stop_asked.set()
+
+    def _check_memory(self) -> None:
+        """End the task and this process if it has more memory than it may."""
+        if self._memory_limit is None or (had := resident_bytes()) <= self._memory_limit:
+            return
+        log.error("task_memory_limit", task_id=str(self.lease.task_id), n_bytes=had, limit=self._memory_limit)
+        with self._app.app_context(), sqlite.writing():
+            error = task_limits.memory_error(had, self._memory_limit)
+            with suppress(LeaseLostError):
+                task_queue.end(self.lease, TaskState.FAILED, error=error)
+                db.session.commit()
+        os.kill(os.getpid(), signal.SIGKILL)

@@ -21,7 +21,7 @@ from app.libs.errors import AppError, problem
 from app.tasks.claim import CancelledError, Claim
 from app.utils import sqlite
 from app.utils.object_store import ObjectStoreUnavailable
-from app.viewModels import task_queue
+from app.viewModels import task_limits, task_queue
 from app.viewModels.task_queue import LeaseLostError
 from engine.errors import EngineError
 
@@ -42,27 +42,33 @@ class ContextTask(AppContextTask):
         if self.claims is None:
             return super().__call__(*args, **kwargs)
         with nullcontext() if has_app_context() else self.app.flask_app.app_context():
-            return carry_next(self.claims, super().__call__)
+            return carry_next(self.claims, super().__call__, message_id=self.request.id)
 
 
-def carry_next(queue: Queue, body: Callable[[Claim], None]) -> None:
-    """Claim the queue's next task and carry it to its end, whichever that is."""
+def carry_next(queue: Queue, body: Callable[[Claim], None], *, message_id: str | None = None) -> None:
+    """Claim the queue's next task and carry it to its end, whichever that is.
+
+    Args:
+        message_id: of the message that brought us here; None when somebody called us, whose process is not ours to end.
+    """
     lease_ms = current_app.config["SETTINGS"].task_lease_seconds * 1000
     with sqlite.writing():
-        lease = task_queue.claim(queue, worker=f"{socket.gethostname()}:{os.getpid()}", lease_ms=lease_ms)
+        worker = f"{socket.gethostname()}:{os.getpid()}"
+        lease = task_queue.claim(queue, worker=worker, lease_ms=lease_ms, message_id=message_id)
     if lease is None:
         return
     with structlog.contextvars.bound_contextvars(task_id=str(lease.task_id), kind=lease.kind.value):
         log.info("task_started", attempt=lease.attempt)
         try:
-            with Claim(lease, lease_ms=lease_ms) as claim, sqlite.reading():
+            limit = task_limits.memory_bytes(lease.kind) if message_id else None
+            with Claim(lease, lease_ms=lease_ms, memory_limit=limit) as claim, sqlite.reading():
                 body(claim)
             if not claim.has_ended:
                 raise RuntimeError(f"{lease.kind} returned without an end")
             claim.checkpoints.discard()
             log.info("task_succeeded")
         except CancelledError:
-            _end(lease, TaskState.CANCELLED)
+            _end_stopped(lease)
         except LeaseLostError:
             db.session.rollback()
             log.warning("task_lost")
@@ -90,6 +96,18 @@ def _end(lease: task_queue.Lease, state: TaskState, error: dict | None = None) -
         log.warning("task_lost")
     else:
         log.info(f"task_{state.value}", code=error and error["code"])
+
+
+def _end_stopped(lease: task_queue.Lease) -> None:
+    db.session.rollback()
+    try:
+        with sqlite.writing():
+            state = task_queue.end_stopped(lease)
+            db.session.commit()
+    except LeaseLostError:
+        log.warning("task_lost")
+    else:
+        log.info(f"task_{state.value}")
 
 
 def _problem_of(error: ErrorCode, detail: str, details: dict) -> dict:

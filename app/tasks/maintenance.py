@@ -9,17 +9,19 @@ from app.extensions import celery_ext, db, object_store
 from app.libs.enums import Queue
 from app.settings import Settings
 from app.utils import sqlite
-from app.viewModels import checkpoint_objects, dataset_objects, model_objects, task_queue
+from app.viewModels import checkpoint_objects, dataset_objects, model_objects, task_limits, task_queue
 
 MOST_WAKE_UPS = 10
 """Of one queue in one sweep: while all workers are busy, messages pile up that nobody takes."""
 
 
-@shared_task(name="maintenance.sweep")
 def sweep() -> None:
-    """Queue again what lost its worker, send the wake-ups that are still owed, and those that Redis may have lost."""
+    """Queue again what lost its worker, stop what runs too long, send the wake-ups that are owed or may be lost."""
     settings: Settings = current_app.config["SETTINGS"]
-    task_queue.requeue_lost(max_attempts=settings.task_max_attempts)
+    with sqlite.writing():
+        task_queue.requeue_lost(max_attempts=settings.task_max_attempts)
+        task_limits.stop_overdue()
+    task_limits.kill_stubborn(grace_s=settings.task_stop_grace)
     task_queue.send_owed_wake_ups()
     _wake_for_what_waits(expires_s=settings.task_sweep_seconds)
 

@@ -27,7 +27,7 @@ from app.libs.errors import problem
 from app.libs.ids import new_id
 from app.models import OutboxMessage, Task
 from app.utils.clock import now_ms
-from app.viewModels import submissions, task_line, task_log, task_needs
+from app.viewModels import submissions, task_limits, task_line, task_log, task_needs
 
 log = structlog.get_logger(__name__)
 
@@ -64,6 +64,8 @@ _CLAIM = (
         idle_attempts=_TASKS.idle_attempts + 1,
         last_event=_TASKS.last_event + 1,
         worker=bindparam("by"),
+        message_id=bindparam("message"),
+        stopping_since=None,
         lease_until=bindparam("until"),
         started_at=bindparam("now"),
     )
@@ -154,8 +156,13 @@ def _begin(task: Task) -> None:
         raise submissions.DuplicateSubmissionError(task.idempotency_key) from error
 
 
-def claim(queue: Queue, *, worker: str, lease_ms: int) -> Lease | None:
-    """Take the next runnable task of a queue: highest priority first, then in order of submission."""
+def claim(queue: Queue, *, worker: str, lease_ms: int, message_id: str | None = None) -> Lease | None:
+    """Take the next runnable task of a queue: highest priority first, then by turns, then in order of submission.
+
+    Args:
+        worker: who takes it, for people.
+        message_id: of the message that woke the worker; by it, the worker's process can be killed.
+    """
     while True:
         task = db.session.connection().execute(_NEXT, {"queue": queue}).one_or_none()
         if task is None:
@@ -163,7 +170,7 @@ def claim(queue: Queue, *, worker: str, lease_ms: int) -> Lease | None:
             return None
         now = now_ms()
         seen = {"task_id": task.id, "seen_fence": task.fence, "seen_event": task.last_event}
-        given = {"by": worker, "now": now, "until": now + lease_ms}
+        given = {"by": worker, "message": message_id, "now": now, "until": now + lease_ms}
         claimed = db.session.connection().execute(_CLAIM, seen | given).rowcount
         if claimed:
             fact = _state(TaskState.RUNNING, attempt=task.attempt + 1, worker=worker)
@@ -249,11 +256,33 @@ def end(
     )
 
 
+def end_stopped(lease: Lease) -> TaskState:
+    """End a task that was told to stop, in the caller's transaction: as failed if that was for a limit, else cancelled.
+
+    Raises:
+        LeaseLostError: the task was taken away; the caller's transaction is rolled back.
+    """
+    error = db.session.scalar(select(Task.error).where(Task.id == lease.task_id))
+    state = TaskState.FAILED if error else TaskState.CANCELLED
+    end(lease, state, error=error)
+    return state
+
+
 def requeue_lost(*, max_attempts: int) -> int:
     """Queue again every task whose worker fell silent; fail those that were begun too often. Returns how many."""
     now = now_ms()
     lost = db.session.execute(
-        select(Task.id, Task.fence, Task.state, Task.attempt, Task.idle_attempts, Task.queue, Task.worker)
+        select(
+            Task.id,
+            Task.fence,
+            Task.state,
+            Task.attempt,
+            Task.idle_attempts,
+            Task.queue,
+            Task.worker,
+            Task.error,
+            Task.message_id,
+        )
         .where(Task.state.in_([TaskState.RUNNING, TaskState.STOPPING]), Task.lease_until < now)
         .with_for_update(skip_locked=True)
     ).all()
@@ -269,6 +298,9 @@ def requeue_lost(*, max_attempts: int) -> int:
             else:
                 task_needs.settle(task.id, state)
     db.session.commit()
+    for task in lost:
+        if task.message_id:
+            task_limits.kill(task.message_id)  # it may still compute, in native code that lets no heartbeat through
     return len(lost)
 
 
@@ -278,7 +310,8 @@ def _after_loss(task: Any, max_attempts: int, now: int) -> tuple[TaskState, dict
     Attempts count as long as none of them leaves a checkpoint: work that comes forward is never given up.
     """
     if task.state == TaskState.STOPPING:
-        return TaskState.CANCELLED, {"ended_at": now}, {}
+        state = TaskState.FAILED if task.error else TaskState.CANCELLED  # whatever told it to stop said why
+        return state, {"ended_at": now}, {"error": task.error} if task.error else {}
     if task.idle_attempts >= max_attempts:
         error = _attempts_exhausted(task)
         return TaskState.FAILED, {"ended_at": now, "error": error}, {"error": error}

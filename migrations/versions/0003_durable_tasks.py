@@ -18,6 +18,7 @@ def upgrade() -> None:
         batch.add_column(sa.Column("idempotency_key", sa.String(length=200), nullable=True))
         batch.add_column(sa.Column("request_sha256", sa.String(length=64), nullable=True))
         batch.add_column(sa.Column("checkpoint_key", sa.String(length=300), nullable=True))
+        batch.add_column(sa.Column("message_id", sa.String(length=40), nullable=True))
         batch.add_column(sa.Column("stopping_since", sa.BigInteger(), nullable=True))
         batch.create_unique_constraint("uq_tasks_created_by_idempotency_key", ["created_by", "idempotency_key"])
         batch.drop_index("ix_tasks_queue_state_priority_id")
@@ -44,5 +45,5 @@ def downgrade() -> None:
         batch.drop_index("ix_tasks_queue_state_priority_turn_id")
         batch.create_index("ix_tasks_queue_state_priority_id", ["queue", "state", "priority", "id"])
         batch.drop_constraint("uq_tasks_created_by_idempotency_key", type_="unique")
-        for name in (*NUMBERS, "idempotency_key", "request_sha256", "checkpoint_key", "stopping_since"):
+        for name in (*NUMBERS, "idempotency_key", "request_sha256", "checkpoint_key", "message_id", "stopping_since"):
             batch.drop_column(name)

@@ -110,18 +110,24 @@ class Plant:
             left.difference_update({task["id"] for task in self.tasks(sorted(left)) if task["state"] in ENDED})
             return not left
 
-        wait_until(all_ended, f"{len(ids)} tasks to end", deadline_s=deadline_s)
+        try:
+            wait_until(all_ended, f"{len(ids)} tasks to end", deadline_s=deadline_s)
+        except TimeoutError as error:
+            found = [(task["kind"], task["state"], task["attempt"], task["error"]) for task in self.tasks(sorted(left))]
+            raise AssertionError(f"{error}; left are {found}") from None
         return self.tasks(ids)
 
 
 @contextmanager
-def plant(settings: Settings, *, n_workers: int = 3, **changes: Any) -> Iterator[Plant]:
+def plant(
+    settings: Settings, *, n_workers: int = 3, celery_app: str = "wsgi:celery", **changes: Any
+) -> Iterator[Plant]:
     """Run a deployment until the block ends: one web process with threads, workers of one child each, beat."""
     port = free_port()
     given = {"task_lease_seconds": 4, "task_sweep_seconds": 1, "task_checkpoint_seconds": 1, **changes}
     env = environment(settings) | {f"{PREFIX}{name.upper()}": str(value) for name, value in given.items()}
     env |= {f"{PREFIX}WEB_BIND": f"127.0.0.1:{port}", f"{PREFIX}LOG_LEVEL": "INFO", "OMP_NUM_THREADS": "1"}
-    celery = [sys.executable, "-m", "celery", "--app", "wsgi:celery", "--workdir", str(ROOT)]
+    celery = [sys.executable, "-m", "celery", "--app", celery_app, "--workdir", str(ROOT)]
     gunicorn = [sys.executable, "-c", "from gunicorn.app.wsgiapp import run; run()", "--chdir", str(ROOT)]
     with ExitStack() as stack:
         folder = stack.enter_context(server_folder())
@@ -143,13 +149,10 @@ def plant(settings: Settings, *, n_workers: int = 3, **changes: Any) -> Iterator
                 each.start()
             wait_until(lambda: _is_ready(running.url), "the web to answer")
             yield running
-        except BaseException:
-            for each in running.processes:
-                print(f"--- {each.name}\n{each.log.read_text(errors='replace')[-3000:]}")
-            raise
         finally:
             for each in running.processes:
                 each.kill()
+                print(f"--- {each.name}\n{each.log.read_text(errors='replace')[-3000:]}")  # shown if the test fails
 
 
 def kill_at_random(

@@ -1,6 +1,7 @@
 """Workers, beat and web are killed at random moments: nothing is lost, nothing is done twice, and nothing differs."""
 
 import threading
+from uuid import UUID
 
 import pytest
 
@@ -37,9 +38,9 @@ def submit_all(running, site, n, prefix):
 def made_by(task):
     """What a task has made, without what may differ: how long it took."""
     if task["kind"] == "model.train":
-        model = db.session.query(Model).filter_by(task_id=task["id"]).one()
+        model = db.session.query(Model).filter_by(task_id=UUID(task["id"])).one()
         return model.artifact_sha256, model.metrics
-    optimization = db.session.query(Optimization).filter_by(task_id=task["id"]).one()
+    optimization = db.session.query(Optimization).filter_by(task_id=UUID(task["id"])).one()
     return {name: value for name, value in optimization.result.items() if name not in ("seconds", "repeat")}
 
 
@@ -78,7 +79,7 @@ def test_nothing_is_lost_or_doubled_or_different_when_processes_are_killed(app, 
 
 def check_log(task):
     """Numbers run without a gap, and the task ended once."""
-    events = db.session.query(TaskEvent).filter_by(task_id=task["id"]).order_by(TaskEvent.number).all()
+    events = db.session.query(TaskEvent).filter_by(task_id=UUID(task["id"])).order_by(TaskEvent.number).all()
     assert [event.number for event in events] == list(range(1, task["last_event"] + 1))
     ends = [event.data["state"] for event in events if event.type == "state" and event.data["state"] in ENDED]
     assert ends == ["succeeded"]
