@@ -172,7 +172,7 @@ def test_a_module_without_a_model_in_production_is_named(ask, chain, client, hea
         ({"fixed": {}}, 422, "give a value for 'b'"),
         ({"mode": "sideways"}, 422, "joint"),
         ({"solver": "nsga2"}, 422, "several objectives"),
-        ({"mode": "cascade", "terms": [{"goal": "minimize", "of": "w + y"}]}, 422, "mode 'joint'"),
+        ({"mode": "cascade", "terms": [{"goal": "minimize", "of": "w + a"}]}, 422, "mode 'joint'"),
         ({"models": {"furnace": "00000000-0000-0000-0000-000000000000"}}, 422, "no module 'furnace'"),
         ({"models": {"mill": "00000000-0000-0000-0000-000000000000"}}, 404, "no model"),
         ({"trust": 0}, 422, "trust"),
