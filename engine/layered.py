@@ -4,12 +4,15 @@ Notation of the talks, for each link
     t, r    target of the upper module, value that the lower one reaches; c = (t - r) / sd
     v, w    multiplier and weight: both sides are charged v c + (w c)^2, and after each round
             v <- v + 2 w^2 c,  w <- GROWTH w                                                              (1)
+    An input from outside that several modules take is talked of as well: t is what the uppermost of them sets, and
+    r what another one would set. Fixed by the first to ask, the others could not tell what it costs them.
 
 Sources
     Kim, Michelena, Papalambros and Jiang (2003), J. Mechanical Design 125, 474-480: target cascading.
     (1)  Tosserams, Etman, Papalambros and Rooda (2006), Struct. Multidisc. Optim. 31, 176-189.
 """
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -49,6 +52,8 @@ class Found:
         targets: linked output -> what it was asked to be.
         reached: output -> what its module promised alone.
         wanted: linked output -> what the uppermost module that takes it wants of it.
+        copies: (module, shared input) -> what the module would have it be; the uppermost one of those that share it
+            decides. In talks only.
         rounds: of the talks.
         notes: for people.
     """
@@ -58,12 +63,17 @@ class Found:
     targets: dict[str, Target] = field(default_factory=dict)
     reached: dict[str, float] = field(default_factory=dict)
     wanted: dict[str, float] = field(default_factory=dict)
+    copies: dict[tuple[str, str], float] = field(default_factory=dict)
     rounds: list[Round] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
 
     def promise(self, report: Report, n_terms: int) -> None:
         """Add what a module promises: the costs of its own terms, which come first."""
         self.promised = (self.promised or 0.0) + sum(term.weight * term.cost for term in report.terms[:n_terms])
+
+
+Pair = str | tuple[str, str]
+"""What two modules talk of: a linked output, or (module, shared input) of one that does not decide it."""
 
 
 class Layers:
@@ -86,9 +96,12 @@ class Layers:
         joint = process.envelope(envelopes)
         self._envelopes: Mapping[str, Envelope] = joint.parts if joint else {}
         self._stages, self._budget, self._current = stages, budget, current or {}
+        free = [variable.tag for variable in problem.variables]
         self._variables = {variable.tag: variable for variable in problem.variables} | link_variables(process)
         self._unit = evaluator.objective_spread()  # what a miss of one sd is charged with at first
         self._linked = {link.source_tag for link in process.graph.links}
+        takers = {tag: [name for name, share in self._shares.items() if tag in share.part.sources] for tag in free}
+        self._followers = [(name, tag) for tag, names in takers.items() for name in names[1:]]
 
     def cascade(self) -> Found:
         """Solve every module once, from the top."""
@@ -108,20 +121,21 @@ class Layers:
         each, n_rounds = self._budget // (ROUNDS * len(self._shares)), ROUNDS
         if each < LEAST_BUDGET:
             each, n_rounds = LEAST_BUDGET, max(1, self._budget // (LEAST_BUDGET * len(self._shares)))
-        v, w = dict.fromkeys(self._linked, 0.0), dict.fromkeys(self._linked, FIRST_WEIGHT)
+        pairs: list[Pair] = [*self._linked, *self._followers]
+        v, w = dict.fromkeys(pairs, 0.0), dict.fromkeys(pairs, FIRST_WEIGHT)
         tried: list[Found] = []
         rounds: list[Round] = []
         starts: dict[str, Mapping[str, float]] = {}
         for number in range(1, n_rounds + 1):
-            reached = tried[-1].reached if tried else {}
-            found = self._round(number, each, reached, starts, v, w)
+            before = tried[-1] if tried else None
+            found = self._round(number, each, before, starts, v, w)
             tried.append(found)
             rounds.append(self._composed(number, found))
-            if rounds[-1].worst_miss_sd < CLOSE:
+            if rounds[-1].worst_miss_sd < CLOSE and before and self._moved(before, found) < CLOSE:
                 break
-            for tag in self._linked:
-                c = (found.wanted[tag] - found.reached[tag]) / self._process.sd_of(tag)
-                v[tag], w[tag] = v[tag] + 2 * w[tag] ** 2 * c, GROWTH * w[tag]  # (1)
+            for pair in pairs:
+                c = self._gap(pair, found)
+                v[pair], w[pair] = v[pair] + 2 * w[pair] ** 2 * c, GROWTH * w[pair]  # (1)
         best = min(rounds, key=lambda each: (each.violation, each.objective))
         chosen = tried[best.number - 1]
         chosen.rounds = rounds
@@ -137,25 +151,44 @@ class Layers:
         self,
         number: int,
         budget: int,
-        reached: Mapping[str, float],
+        before: Found | None,
         starts: dict[str, Mapping[str, float]],
-        v: Mapping[str, float],
-        w: Mapping[str, float],
+        v: Mapping[Pair, float],
+        w: Mapping[Pair, float],
     ) -> Found:
         """Solve every module once, charged for the distance to what its neighbors said last."""
         found = Found(dict(self._problem.fixed), promised=0.0)
         for share in self._shares.values():
             name, targets = share.part.name, self._targets(share, found)
             terms = [*share.terms, *(self._price(each, -v[each.tag], w[each.tag]) for each in targets)]  # c = t - r
-            terms += self._prices_of_links(share, reached, v, w)
+            terms += self._prices_of_links(share, before.reached if before else {}, v, w)
+            terms += self._prices_of_shared(share, found, before, v, w)
             terms = terms or self._nothing_asked(share, found)
-            decided = self._decided(share, found)
+            own = [tag for follower, tag in self._followers if follower == name]
+            decided = {tag: x for tag, x in self._decided(share, found).items() if tag not in own}
             report = self._solve(f"{name}, round {number}", share, terms, decided, budget, start=starts.get(name))
             if report:
                 starts[name] = report.inputs
                 found.promise(report, len(share.terms))
+                found.copies |= {(name, tag): report.inputs[tag] for tag in own}
             self._take(share, report, found, targets)
         return found
+
+    def _gap(self, pair: Pair, found: Found) -> float:
+        """Return c of a link, or of an input that modules share, in sd: leader - follower."""
+        if isinstance(pair, str):
+            return (found.wanted[pair] - found.reached[pair]) / self._process.sd_of(pair)
+        return (found.decided[pair[1]] - found.copies[pair]) / self._size(pair[1])
+
+    def _size(self, tag: str) -> float:
+        """Return what counts as one sd of an input from outside: that of values spread evenly over its range."""
+        return (self._variables[tag].upper - self._variables[tag].lower) / math.sqrt(12) or 1.0
+
+    def _moved(self, before: Found, found: Found) -> float:
+        """Return the farthest that a target has moved in a round, in sd: talks may agree long before they are done."""
+        return max(
+            (abs(x - before.wanted[tag]) / self._process.sd_of(tag) for tag, x in found.wanted.items()), default=0.0
+        )
 
     def _composed(self, number: int, found: Found) -> Round:
         """Return what the composed models say of a round, and the worst miss of what was wanted."""
@@ -239,12 +272,12 @@ class Layers:
         for variable in report.variables:
             if variable.tag in self._linked:
                 found.wanted[variable.tag] = variable.value
-            else:
+            elif variable.tag not in found.decided:
                 found.decided[variable.tag] = variable.value
         found.reached |= dict(report.outputs)
 
     def _prices_of_links(
-        self, share: Share, reached: Mapping[str, float], v: Mapping[str, float], w: Mapping[str, float]
+        self, share: Share, reached: Mapping[str, float], v: Mapping[Pair, float], w: Mapping[Pair, float]
     ) -> list[Term]:
         """Return what a module is charged for wanting else than what those below it have reached."""
         return [
@@ -252,6 +285,21 @@ class Layers:
             for tag in share.part.sources
             if tag in self._linked and tag in reached
         ]
+
+    def _prices_of_shared(
+        self, share: Share, found: Found, before: Found | None, v: Mapping[Pair, float], w: Mapping[Pair, float]
+    ) -> list[Term]:
+        """Return what a module is charged for wanting else of a shared input than those it shares it with."""
+        terms = []
+        for pair in self._followers:
+            name, tag = pair
+            if name == share.part.name:
+                target = Target(tag, found.decided[tag], self._size(tag), name)
+                terms.append(self._price(target, -v[pair], w[pair]))
+            elif tag in share.part.sources and tag not in found.decided and before is not None:
+                target = Target(tag, before.copies[pair], self._size(tag), name)
+                terms.append(self._price(target, v[pair], w[pair]))
+        return terms
 
     def _price(self, target: Target, v: float, w: float) -> Term:
         """Return the term that charges a module for its distance to the other side of a link, in sd: (1)."""

@@ -88,6 +88,27 @@ def test_the_talks_close_the_gap_round_by_round():
     assert found.promised == pytest.approx(found.objective, rel=0.1)
 
 
+def test_modules_that_share_an_input_talk_of_it():
+    # the same chain, but p and q are made by two modules that share u: whoever sets it first must hear of the other
+    graph = ProcessGraph(
+        (
+            Module("top", (link("p", "left"), link("q", "right")), ("cost",)),
+            Module("left", (ModuleInput("u"),), ("p",)),
+            Module("right", (ModuleInput("u"),), ("q",)),
+        )
+    )
+    models = {
+        "top": Formula(["p", "q"], ["cost"], lambda p, q: [(p - 0.9) ** 2 + 4 * (q - 0.9) ** 2], [[0, 1], [0, 1]], [1]),
+        "left": Formula(["u"], ["p"], lambda u: [u], [[0, 1]], [0.3]),
+        "right": Formula(["u"], ["q"], lambda u: [1 - u], [[0, 1]], [0.3]),
+    }
+
+    found = optimize_process(ProcessModel(graph, models), PROBLEM, mode="negotiated", solver="de", budget=12_000)
+
+    assert found.objective == pytest.approx(0.512, rel=0.01)
+    assert found.inputs["u"] == pytest.approx(0.26, abs=0.02)
+
+
 def test_what_cannot_be_attained_is_said(monkeypatch):
     found = solved("negotiated", budget=160)
 
