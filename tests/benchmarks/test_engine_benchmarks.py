@@ -1,0 +1,86 @@
+"""The benchmarks of the engine: their cells, and what they make of figures that are known."""
+
+import json
+
+import pytest
+
+from benchmarks import bbob, growth, loop_speed, multiobjective, optimality_gap
+from benchmarks.cells import Result
+
+ALL = [bbob, growth, loop_speed, multiobjective, optimality_gap]
+
+
+def result(parameters, figures):
+    return Result(parameters, figures, "2026-01-01", 1.0)
+
+
+@pytest.mark.parametrize("benchmark", ALL, ids=lambda module: module.__name__)
+def test_the_short_form_is_part_of_the_full_one(benchmark):
+    full = [json.dumps(cell, sort_keys=True) for cell in benchmark.cells(True)]
+
+    short = [json.dumps(cell, sort_keys=True) for cell in benchmark.cells(False)]
+
+    assert set(short) <= set(full)
+    assert len(set(short)) == len(short)
+
+
+def test_a_curve_of_a_square_has_a_slope_of_two_and_is_named_as_too_steep():
+    points = [result({"curve": "predict, 20 trees", "size": n}, {"seconds": 1e-9 * n**2}) for n in (1000, 10_000)]
+
+    told = growth.report(points)
+
+    assert "**2.00** | 2.00" in told
+    assert "Steeper than that: predict, 20 trees (2.00)." in told
+
+
+def test_a_linear_curve_is_not_named():
+    points = [result({"curve": "predict, 20 trees", "size": n}, {"seconds": 1e-6 * n}) for n in (1000, 10_000, 100_000)]
+
+    assert "Nothing is steeper than that." in growth.report(points)
+
+
+def test_volumes_are_compared_by_their_medians_and_times_within_a_run():
+    cells = [{"problem": "ZDT1", "solver": "nsga2", "seed": seed, "evaluations": 1000} for seed in (1, 2, 3)]
+    figures = [(0.5, 1.0), (0.8, 1.0), (0.9, 0.5)]
+    told = multiobjective.report(
+        [
+            result(
+                cell, {"volume": ours, "pymoo_volume": theirs, "seconds": 1.0, "pymoo_seconds": 2.0, "population": 20}
+            )
+            for cell, (ours, theirs) in zip(cells, figures, strict=True)
+        ]
+    )
+
+    assert "| 0.8000 | 1.0000 | **0.800** | **0.50** (0.50 to 0.50) |" in told
+    assert "Short of that: nsga2 on ZDT1." in told
+
+
+def test_a_gap_is_told_as_a_share_of_the_proven_optimum():
+    given = {"what": "module", "load": 120.0, "n_trees": 100, "min_rows_leaf": 5}
+    proof = {"status": "optimal", "value": 5.0, "bound": 5.0, "is_proven": True, "seconds": 3.0, "n_binaries": 7}
+    found = {
+        solver: {str(n): [5.0, 5.001, 5.05] for n in (500, 2000, 10_000)} for solver in optimality_gap.SOLVERS_COMPARED
+    }
+
+    told = optimality_gap.report([result(given, {"proof": proof, "found": found, "sd": 1.0, "leaves": 9})])
+
+    assert "| module at 120 MW | `auto` | **0.020%** (1.000%) |" in told
+    assert "Nothing falls short of that." in told
+
+
+def test_what_was_not_proved_is_said():
+    given = {"what": "cascade", "load": 120.0, "n_trees": 100, "min_rows_leaf": 5}
+    proof = {"status": "time limit", "value": 5.0, "bound": 4.9, "is_proven": False, "seconds": 3.0, "n_binaries": 7}
+    found = {solver: {str(n): [5.0] for n in (500, 2000, 10_000)} for solver in optimality_gap.SOLVERS_COMPARED}
+
+    told = optimality_gap.report([result(given, {"proof": proof, "found": found, "sd": 1.0, "leaves": 9})])
+
+    assert "time limit: bound 4.9000" in told
+    assert "Short of what is wanted: cascade of 100 trees a module at 120 MW." in told
+
+
+def test_a_model_that_is_timed_predicts_as_it_did():
+    model = loop_speed.Timed(lambda X: X * 2)
+
+    assert model.predict(3.0) == 6.0
+    assert model.populations == 1
