@@ -77,7 +77,7 @@ def fit_auto(
         return _unchosen(X, Y, seed, n_jobs, on_step)
     parts = folds or make_folds(replace(FOLDS, n_folds=min(FOLDS.n_folds, len(X))), len(X), seed=seed)
     table = Table(X, Y, parts, seed=seed, n_jobs=n_jobs)
-    search = Search(table, ladder(len(X), X.shape[1], Y.shape[1]))
+    search = Search(table, *ladder(len(X), X.shape[1], Y.shape[1]))
     n_fits, cut = _run(search, params, lambda share: on_step(0.9 * share))
     choice = _choose(search)
     form = _refit(table, choice, lambda share: on_step(0.9 + 0.1 * share))

@@ -11,9 +11,10 @@ Notation (inputs and outputs standardized, each output on its own)
     log likelihood  -1/2 y' a - 1/2 log |K| - n/2 log 2 pi, maximized over l, s2 and n2 by its gradient           (2)
                     1/2 tr((a a' - K^-1) dK)                                                                 (3)
 
-The likelihood has several peaks: it is climbed from RESTARTS starting points. Its cost grows with the cube of the rows,
-so it is learned on at most LEARNING_ROWS of them; at most MOST_ROWS are predicted from, spread evenly over a shuffled
-table. Beyond that a Gaussian process is no longer the right kind, and the model's ``n_rows`` still tells all rows.
+The likelihood has several peaks: climbs begin from RESTARTS points, and the highest of them goes on. Its cost grows
+with the cube of the rows, so it is learned on at most LEARNING_ROWS of them; at most MOST_ROWS are predicted from,
+spread evenly over a shuffled table. Beyond that a Gaussian process is no longer the right kind, and the model's
+``n_rows`` still tells all rows.
 
 Source
     Rasmussen and Williams (2006), Gaussian Processes for Machine Learning: (2.25), (2.30), (4.14), (5.9).
@@ -33,8 +34,8 @@ from engine.surrogates.params import OnStep, ParamValue
 from engine.surrogates.scaling import Scaling
 from engine.surrogates.stored import ArraySpec, take
 
-LEARNING_ROWS, MOST_ROWS = 600, 2_000
-RESTARTS, MOST_CLIMBS = 2, 60
+LEARNING_ROWS, MOST_ROWS = 500, 2_000
+RESTARTS, FIRST_CLIMBS, MOST_CLIMBS = 2, 20, 80
 LEAST_NOISE = 1e-6
 """Smallest variance of the noise, as a share of that of the output: K stays well enough conditioned to be inverted."""
 
@@ -159,15 +160,14 @@ def kernel(r: Floats, smoothness: int) -> Floats:
     return polynomial * np.exp(-t)
 
 
-def _slope(r: Floats, smoothness: int) -> Floats:
+def _slope(r: Floats, k: Floats, smoothness: int) -> Floats:
     """Return h(r) where the change of k with log l_j is h(r) times the squared distance along j in units of l_j."""
     if smoothness == SMOOTH:
-        return np.exp(-(r**2) / 2)
-    root = math.sqrt(2 * smoothness + 1)
-    decay = np.exp(-root * r)
+        return k
+    t = math.sqrt(2 * smoothness + 1) * r
     if smoothness == 0:
-        return decay / np.maximum(r, 1e-12)
-    slope: Floats = 3 * decay if smoothness == 1 else (5 / 3) * (1 + root * r) * decay
+        return k / np.maximum(r, 1e-6)
+    slope: Floats = 3 * k / (1 + t) if smoothness == 1 else (5 / 3) * (1 + t) * k / (1 + t + t**2 / 3)
     return slope
 
 
@@ -184,47 +184,58 @@ def _learned(Z: Floats, y: Floats, smoothness: int, rng: np.random.Generator, on
     from scipy.optimize import minimize
 
     d = Z.shape[1]
-    differences = [(Z[:, j, None] - Z[None, :, j]) ** 2 for j in range(d)]
 
     def loss(theta: Floats) -> tuple[float, Floats]:
         on_climb()
-        return _loss(theta, differences, y, smoothness)
+        return _loss(theta, Z, y, smoothness)
 
     bounds = [(math.log(0.05), math.log(1e3))] * d + [(math.log(1e-3), math.log(1e3)), (math.log(LEAST_NOISE), 0.0)]
+
+    def climbed(start: Floats, n: int) -> Any:
+        return minimize(loss, start, jac=True, method="L-BFGS-B", bounds=bounds, options={"maxiter": n})
+
     starts = [np.array([math.log(math.sqrt(d) * 1.5)] * d + [0.0, math.log(0.05)])]
     starts += [
         np.append(rng.uniform(0, 2, d), [0.0, rng.uniform(math.log(1e-4), math.log(0.3))]) for _ in range(RESTARTS - 1)
     ]
-    climbs = [
-        minimize(loss, start, jac=True, method="L-BFGS-B", bounds=bounds, options={"maxiter": MOST_CLIMBS})
-        for start in starts
-    ]
-    best: Floats = min(climbs, key=lambda climb: float(climb.fun)).x
-    return best
+    best = min((climbed(start, FIRST_CLIMBS) for start in starts), key=lambda climb: float(climb.fun))
+    top: Floats = climbed(best.x, MOST_CLIMBS).x
+    return top
 
 
-def _loss(theta: Floats, differences: list[Floats], y: Floats, smoothness: int) -> tuple[float, Floats]:
+def _loss(theta: Floats, Z: Floats, y: Floats, smoothness: int) -> tuple[float, Floats]:
     """Return the negative log likelihood (2) and its gradient by (3); very large where K cannot be factorized."""
+    from scipy.linalg.lapack import dpotrf, dpotri
+
     length, s2, n2 = _parameters(theta)
-    scaled = [difference / each**2 for difference, each in zip(differences, length, strict=True)]
-    r = np.sqrt(sum(scaled))
+    scaled = Z / length
+    r = _distances(scaled)
     k = kernel(r, smoothness)
     K = s2 * k
     K[np.diag_indices_from(K)] += n2
-    try:
-        L = np.linalg.cholesky(K)
-    except np.linalg.LinAlgError:
+    L, failed = dpotrf(K.T, lower=1, overwrite_a=1)  # of a symmetric matrix, as Fortran lays it
+    if failed:
         return 1e25, np.zeros_like(theta)
-    from scipy.linalg import cho_solve
-
-    inverse = cho_solve((L, True), np.eye(len(y)))
+    half, _ = dpotri(L, lower=1)  # the lower triangle
+    inverse = np.tril(half) + np.tril(half, -1).T
     a = inverse @ y
     W = np.outer(a, a) - inverse
-    slope = s2 * _slope(r, smoothness) * W
-    gradient = [0.5 * (slope * each).sum() for each in scaled]
-    gradient += [0.5 * s2 * (W * k).sum(), 0.5 * n2 * np.trace(W)]
+    slope = _slope(r, k, smoothness) * W
+    # the sum over pairs of slope (z_a - z_b)^2, by the binomial formula; a row is no distance from itself
+    slope[np.diag_indices_from(slope)] = 0.0
+    squares = (slope.sum(axis=1) @ scaled**2) - ((slope @ scaled) * scaled).sum(axis=0)
+    gradient = np.append(s2 * squares, [0.5 * s2 * (W * k).sum(), 0.5 * n2 * np.trace(W)])
     likelihood = -0.5 * y @ a - np.log(np.diag(L)).sum() - len(y) / 2 * math.log(2 * math.pi)
-    return -float(likelihood), -np.array(gradient)
+    return -float(likelihood), -gradient
+
+
+def _distances(A: Floats) -> Floats:
+    """Return the distances of rows from each other, (n, n), by one product: good enough to learn by."""
+    lengths = (A**2).sum(axis=1)
+    squares = lengths[:, None] + lengths - 2 * (A @ A.T)
+    squares[np.diag_indices_from(squares)] = 0.0
+    distances: Floats = np.sqrt(np.maximum(squares, 0.0))
+    return distances
 
 
 def _parameters(theta: Floats) -> tuple[Floats, float, float]:

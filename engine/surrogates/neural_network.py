@@ -114,26 +114,38 @@ def _answer(Z: Floats, W1: Floats, b1: Floats, W2: Floats, b2: Floats, W3: Float
 def _trained(
     Z: Floats, V: Floats, params: Mapping[str, ParamValue], rng: np.random.Generator, on_step: OnStep
 ) -> list[Floats]:
-    """Return the layers that minimize the loss (1)."""
+    """Return the layers that minimize the loss (1); in training they lie in one array, in single precision."""
     E, h = int(params["n_members"] or 1), int(params["n_units"] or 1)
     n, B = len(Z), min(len(Z), 32 if len(Z) < 4_000 else 128)
-    layers = _started(rng, E, Z.shape[1], h, V.shape[1])
-    first, second = [np.zeros_like(each) for each in layers], [np.zeros_like(each) for each in layers]
+    started = _started(rng, E, Z.shape[1], h, V.shape[1])
+    Z, V = Z.astype(np.float32), V.astype(np.float32)
+    flat = np.concatenate([each.ravel() for each in started]).astype(np.float32)
+    layers, is_weight = _views(flat, started), np.zeros(len(flat), dtype=np.float32)
+    for each in _views(is_weight, started)[::2]:
+        each[...] = 1.0
+    g, first, second = np.empty_like(flat), np.zeros_like(flat), np.zeros_like(flat)
+    into = _views(g, started)
     n_steps = max(LEAST_STEPS, int(params["n_epochs"] or 1) * (n // B))
     rate, decay = float(params["learning_rate"] or 0.0), float(params["decay"] or 0.0)
     for step in range(n_steps):
         rows = rng.integers(0, n, (E, B))
         now = rate * 0.5 * (1 + math.cos(math.pi * step / n_steps))
         correction = math.sqrt(1 - BETA2 ** (step + 1)) / (1 - BETA1 ** (step + 1))
-        for i, g in enumerate(_gradients(layers, Z[rows], V[rows])):
-            first[i] += (1 - BETA1) * (g - first[i])
-            second[i] += (1 - BETA2) * (g * g - second[i])
-            layers[i] -= now * correction * first[i] / (np.sqrt(second[i]) + EPSILON)
-            if i % 2 == 0:
-                layers[i] *= 1 - now * decay
+        for target, each in zip(into, _gradients(layers, Z[rows], V[rows]), strict=True):
+            target[...] = each
+        first += (1 - BETA1) * (g - first)
+        second += (1 - BETA2) * (g * g - second)
+        flat -= now * correction * first / (np.sqrt(second) + EPSILON)
+        flat *= 1 - now * decay * is_weight
         if step % 100 == 0:
             on_step(step / n_steps)
-    return layers
+    return [each.astype(np.float64) for each in layers]
+
+
+def _views(flat: Any, like: list[Floats]) -> list[Any]:
+    """Return the parts of a flat array in the shapes of these arrays."""
+    ends = np.cumsum([each.size for each in like])
+    return [flat[end - each.size : end].reshape(each.shape) for end, each in zip(ends, like, strict=True)]
 
 
 def _started(rng: np.random.Generator, E: int, d: int, h: int, m: int) -> list[Floats]:

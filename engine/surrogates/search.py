@@ -1,9 +1,10 @@
 """The search that ``auto`` makes: which kinds, with which hyperparameters, predict held-out rows best.
 
-Candidates run against each other in rounds (successive halving over folds): all of them on the rows of one fold,
-the better half on a second fold, a few on all folds. On large tables the first two rounds learn from a sample. Each
-round decides by what was measured before it and by nothing else, neither by the budget nor by the clock: a search
-that is cut after so many fits did the same as every other search up to there.
+Candidates run against each other in rounds (successive halving over folds): one or two of each kind on the rows of one
+fold, then the other candidates of the kinds that did well, the best of all on a second fold, a few on all folds, or on
+as many as are needed. On large tables the rounds before the last learn from a sample. Each round decides by what was
+measured before it and by nothing else, neither by the budget nor by the clock: a search that is cut after so many fits
+did the same as every other search up to there.
 
 Notation:
     X, Y: inputs (n, d) and outputs (n, m).    k: folds.
@@ -26,15 +27,30 @@ from engine.surrogates.arrays import Bools, Floats
 from engine.surrogates.blend import Member, to_log
 from engine.surrogates.params import OnStep, ParamValue
 
-SAMPLE = 5000
-"""Rows that the first two rounds learn from, and at most as many that they test on, if there are over twice as many."""
+SAMPLE = 4000
+"""Rows that the rounds before the last learn from, and at most as many that they test on, of tables that are larger."""
 
-MOST_FINALISTS = 5
+MOST_LEARNED = 15_000
+"""Rows that the last round learns from: what is chosen learns from all rows, but only once."""
+
+ENOUGH_TESTED = 1000
+"""Held-out rows that are enough to decide by in the last round; there are never fewer than two folds."""
+
+MOST_TWICE = 6
+"""Candidates that get a second fold, beside the best of each kind."""
+
+MOST_FINALISTS = 4
 MOST_OF_A_KIND = 2
-HOPELESS = 1.6
-"""A kind whose best error is this many times the best of all is not given a second fold for diversity's sake."""
+UNPROMISING = {"gaussian_process": 1.25, "neural_network": 1.6}
+"""A kind whose best error is this many times the best of all is not tried with other hyperparameters: the dearer its
+fits, the sooner."""
 
-FAR_BEHIND = 1.35
+USUALLY_UNPROMISING = 1.5
+
+HOPELESS = 1.6
+"""A candidate whose error on one fold is this many times the best gets no second one."""
+
+FAR_BEHIND = 1.3
 """A candidate whose error on two folds is this many times the best gets no more of them: a blend would not want it."""
 
 LOG_RANGE = 20.0
@@ -107,27 +123,27 @@ class Table:
         self.folds = [(np.asarray(train), np.asarray(test)) for train, test in folds]
         sd = Y.std(axis=0)
         self.sd = np.where(sd > 0, sd, 1.0)
-        self.is_large = max(len(train) for train, _ in self.folds) > 2 * SAMPLE
+        self.is_large = max(len(train) for train, _ in self.folds) > 1.4 * SAMPLE
         positive = (Y.min(axis=0) > 0) & (Y.max(axis=0) > LOG_RANGE * np.abs(Y.min(axis=0)))
         self.may_be_log: Bools = positive
 
     @property
     def first_stage(self) -> str:
-        """The stage of the first two rounds."""
+        """The stage of the rounds before the last."""
         return "sample" if self.is_large else "full"
 
     def n_final_folds(self) -> int:
-        """Return how many folds decide in the end: enough for 4,000 held-out rows, and two if there are two."""
+        """Return how many folds decide in the end: enough for ENOUGH_TESTED rows, and two if there are two."""
         n_tested = np.cumsum([len(test) for _, test in self.folds])
-        return min(len(self.folds), max(2, int(np.searchsorted(n_tested, 4000)) + 1))
+        return min(len(self.folds), max(2, int(np.searchsorted(n_tested, ENOUGH_TESTED)) + 1))
 
     def rows(self, stage: str, fold: int) -> Fold:
         """Return the rows to learn from and to test on."""
         train, test = self.folds[fold]
-        if stage == "full":
-            return train, test
         rng = np.random.default_rng([self.seed, fold])
-        return _sample(train, rng), _sample(test, rng)
+        if stage == "full":
+            return _sample(train, MOST_LEARNED, rng), test
+        return _sample(train, SAMPLE, rng), _sample(test, SAMPLE, rng)
 
     def fit(self, candidate: Candidate, rows: Any, on_step: OnStep) -> Member:
         """Return the candidate, fitted on these rows."""
@@ -160,16 +176,19 @@ class Table:
 class Search:
     """The rounds. ``tasks`` gives one fit after the other; each must have run before the next is asked for."""
 
-    def __init__(self, table: Table, candidates: Sequence[Candidate]) -> None:
+    def __init__(self, table: Table, firsts: Sequence[Candidate], others: Sequence[Candidate] = ()) -> None:
         self.table = table
-        self.trials = [Trial(candidate) for candidate in candidates]
+        self.trials = [Trial(candidate) for candidate in firsts]
+        self.others = others
         self.rounds: list[tuple[list[Trial], list[tuple[str, int]]]] = []
 
     def tasks(self) -> Iterator[Task]:
         """Give the fits of all rounds, in order."""
         stage, n_folds = self.table.first_stage, len(self.table.folds)
         yield from self._round(self.trials, [(stage, 0)])
-        kept = self._better_half([(stage, 0)])
+        self.trials += self._promising([(stage, 0)])
+        yield from self._round(self.trials, [(stage, 0)])
+        kept = self._hopeful([(stage, 0)])
         if n_folds > 1:
             yield from self._round(kept, [(stage, 0), (stage, 1)])
         known = [(stage, fold) for fold in range(min(2, n_folds))]
@@ -180,7 +199,7 @@ class Search:
     def most_fits(self) -> int:
         """Return how many fits there can be at most."""
         n_final = self.table.n_final_folds() * (MOST_FINALISTS + 6)
-        return 2 * len(self.trials) + n_final
+        return 2 * (len(self.trials) + len(self.others)) + n_final
 
     def best(self) -> tuple[list[Trial], list[tuple[str, int]]]:
         """Return the trials of the last round that finished a fold, best first, and the runs that all of them did."""
@@ -200,14 +219,25 @@ class Search:
                 if trial.failure is None and (stage, fold) not in trial.squares:
                     yield Task(trial, stage, fold)
 
-    def _better_half(self, runs: list[tuple[str, int]]) -> list[Trial]:
-        """Return the better half, the best of each kind that is not hopeless, and the references."""
+    def _promising(self, runs: list[tuple[str, int]]) -> list[Trial]:
+        """Return the other candidates of the kinds that did well."""
+        ranked = self._ranked(self.trials, runs)
+        best = ranked[0].error(runs, self.table.sd) if ranked else 0.0
+        kinds = {
+            trial.candidate.kind
+            for trial in ranked
+            if trial.error(runs, self.table.sd) <= best * UNPROMISING.get(trial.candidate.kind, USUALLY_UNPROMISING)
+        }
+        return [Trial(candidate) for candidate in self.others if candidate.kind in kinds]
+
+    def _hopeful(self, runs: list[tuple[str, int]]) -> list[Trial]:
+        """Return the best, the best of each kind, both without what is hopeless, and the references."""
         ranked = self._ranked(self.trials, runs)
         of_kind = {trial.candidate.kind: trial for trial in reversed(ranked)}  # the best of each
         bar = HOPELESS * ranked[0].error(runs, self.table.sd) if ranked else 0.0
-        kept = set(map(id, ranked[: (len(ranked) + 1) // 2]))
-        kept |= {id(trial) for trial in of_kind.values() if trial.error(runs, self.table.sd) <= bar}
-        return [trial for trial in ranked if id(trial) in kept or trial.candidate.is_reference]
+        kept = [*ranked[: min(MOST_TWICE, (len(ranked) + 1) // 2)], *of_kind.values()]
+        hopeful = [trial for trial in kept if trial.error(runs, self.table.sd) <= bar]
+        return [trial for trial in ranked if trial in hopeful or trial.candidate.is_reference]
 
     def _finalists(self, trials: list[Trial], runs: list[tuple[str, int]]) -> list[Trial]:
         """Return the best few, not all of one kind, and the references."""
@@ -255,5 +285,5 @@ class Search:
         return sorted(done, key=lambda trial: errors[id(trial)])
 
 
-def _sample(rows: Any, rng: np.random.Generator) -> Any:
-    return rows if len(rows) <= SAMPLE else np.sort(rng.choice(rows, SAMPLE, replace=False))
+def _sample(rows: Any, most: int, rng: np.random.Generator) -> Any:
+    return rows if len(rows) <= most else np.sort(rng.choice(rows, most, replace=False))

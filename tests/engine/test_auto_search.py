@@ -21,7 +21,7 @@ QUICK = [
 
 @pytest.fixture(autouse=True)
 def few_candidates(monkeypatch):
-    monkeypatch.setattr("engine.surrogates.auto.ladder", lambda n, d, m: QUICK)
+    monkeypatch.setattr("engine.surrogates.auto.ladder", lambda n, d, m: (QUICK[:5], QUICK[5:]))
 
 
 def rows(n=120, seed=0, noise=0.3):
@@ -36,9 +36,9 @@ def auto(X, Y, *, budget=1000, time_limit=None, seed=0, on_step=lambda share: No
     return fit_auto(X, Y, {"budget": budget, "time_limit": time_limit}, seed, 1, on_step, folds)
 
 
-def searched(X, Y, candidates=QUICK, n_folds=5):
+def searched(X, Y, candidates=QUICK, others=(), n_folds=5):
     parts = folds(Validation("random", n_folds), len(X))
-    search = Search(Table(X, Y, parts, seed=0, n_jobs=1), candidates)
+    search = Search(Table(X, Y, parts, seed=0, n_jobs=1), candidates, others)
     done = []
     for task in search.tasks():
         search.table.run(task, lambda share: None)
@@ -63,6 +63,18 @@ def test_every_candidate_gets_one_fold_and_only_the_good_ones_get_all():
     assert n_fits[:2] == [5, 5]  # the references
     assert min(n_fits) < 5 == max(n_fits[2:])
     assert len(done) == sum(n_fits) == len({(id(t.trial), t.stage, t.fold) for t in done})
+
+
+def test_only_kinds_that_do_well_are_tried_with_other_hyperparameters():
+    X, Y = rows(noise=0.01)
+    more = [Candidate("linear", {"alpha": 1.0}), Candidate("extra_trees", {"n_trees": 6})]
+    first = [Candidate("linear", {}), Candidate("extra_trees", {"n_trees": 3})]
+
+    straight, _ = searched(X, Y[:, 1:], first, more)
+    bent, _ = searched(X, Y[:, :1], first, more)
+
+    assert [trial.candidate for trial in straight.trials] == [*first, more[0]]
+    assert more[1] in [trial.candidate for trial in bent.trials]
 
 
 def test_errors_are_those_of_the_rows_held_out():
@@ -246,7 +258,7 @@ def test_where_time_cuts_is_told_and_a_budget_of_as_many_fits_repeats_it(monkeyp
     ticks = iter(np.arange(0, 1e6))
     monkeypatch.setattr("engine.surrogates.auto.monotonic", lambda: next(ticks))
 
-    cut = auto(X, Y, time_limit=50.0)
+    cut = auto(X, Y, time_limit=20.0)
     again = auto(X, Y, budget=cut.choice["n_fits"])
 
     assert cut.choice["cut"] == "time"
