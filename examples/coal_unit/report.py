@@ -52,11 +52,81 @@ def about_optimum(optimization: Json, module: Json, words: Words) -> Json:
         "nearest": result["nearest"],
         "evaluations": result["evaluations"],
         "seconds": result["seconds"],
-        "curve": [dict(zip(("evaluations", "best", "violation"), point, strict=True)) for point in result["curve"]],
+        "curve": _curve(result),
         "notes": result["notes"],
         "repeat": result["repeat"],
     }
     return optimum | {"trust": _trust(optimum)}
+
+
+def about_joint(optimization: Json, process: Json, point: Json, words: Words) -> Json:
+    """Return what the report tells of the answer of all layers: one term, beside the operating point of now."""
+    result = optimization["result"]
+    (term,), compared = result["terms"], result["comparison"]
+    now = next(each["before"] for each in compared["terms"])
+    tag, takers = term["of"], _takers(process)
+    joint = {
+        "optimization_id": optimization["id"],
+        "task_id": optimization["task_id"],
+        "mode": optimization["mode"],
+        "objective": {"goal": term["goal"], "tag": tag, **words[tag]},
+        "fixed": optimization["problem"]["fixed"],
+        "is_feasible": result["is_feasible"],
+        "now": {**{name: point[name] for name in ("row", "time", "load")}, "measured": point[tag], "predicted": now},
+        "after": term["value"],
+        "gain": compared["gain"],
+        "percent": 100 * compared["gain"] / now,
+        "changes": [
+            {
+                **{name: change[name] for name in ("tag", "before", "after", "buys")},
+                **words[change["tag"]],
+                "modules": takers[change["tag"]],
+            }
+            for change in compared["changes"]
+        ],
+        "links": [
+            {**link, "unit": words[link["source_tag"]]["unit"], "now": compared["outputs"][link["source_tag"]]}
+            for link in result["links"]
+        ],
+        "limits": result["limits"],
+        "envelope": result["trust"],
+        "curve": _curve(result),
+        "scores": {name: model["scores"] for name, model in result["models"].items()},
+        "evaluations": result["evaluations"],
+        "seconds": result["seconds"],
+        "notes": result["notes"],
+        "repeat": result["repeat"],
+    }
+    return joint | {"trust": _joint_trust(joint)}
+
+
+def _joint_trust(joint: Json) -> list[str]:
+    """Say how sure the models are, whether each of them has seen the like, and what they leave out."""
+    tag, unit = joint["objective"]["tag"], joint["objective"]["unit"]
+    rmse = next(scores[tag]["rmse"] for scores in joint["scores"].values() if tag in scores)
+    outside = [name for name, each in joint["envelope"]["modules"].items() if not each["is_inside"]]
+    level = 100 * joint["envelope"]["level"]
+    return [
+        f"The saving is {joint['gain'] / rmse:.1f} times the error of {tag} on unseen days ({rmse:.3f} {unit}, RMSE).",
+        f"Outside of what it has seen: {', '.join(outside)}."
+        if outside
+        else f"Every module is asked as near to measured rows as {level:.0f} % of these are to the others.",
+        "Load, weather and feedwater flow are held as measured; with less steam the feedwater flow would fall too.",
+    ]
+
+
+def _curve(result: Json) -> list[Json]:
+    """Return how the best value fell, by names."""
+    return [dict(zip(("evaluations", "best", "violation"), point, strict=True)) for point in result["curve"]]
+
+
+def _takers(process: Json) -> dict[str, list[str]]:
+    """Return for each tag the modules that take it in."""
+    takers: dict[str, list[str]] = {}
+    for module in process["modules"]:
+        for given in module["inputs"]:
+            takers.setdefault(given["tag"], []).append(module["name"])
+    return takers
 
 
 def _settings(result: Json, module: Json, words: Words) -> list[Json]:

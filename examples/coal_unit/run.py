@@ -3,7 +3,8 @@
     SETPOINT_CLIENT_PASSWORD=... python examples/coal_unit/run.py --url http://127.0.0.1:8000 --username admin
 
 It uploads the table, trains the five modules of the process with whole days held out, and looks for the inputs of the
-upper module that need the least steam a megawatt hour at 200 MW. What it prints also goes to --report as JSON.
+upper module that need the least steam a megawatt hour at 200 MW; then for what all layers together can really give,
+beside the operating point of now. What it prints also goes to --report as JSON.
 """
 
 import argparse
@@ -18,8 +19,9 @@ from typing import Any
 import requests
 import socketio
 from client import Failed, Setpoint
+from operating_point import usual_row
 from progress import watch
-from report import about_module, about_optimum
+from report import about_joint, about_module, about_optimum
 from rich.console import Console
 from summary import show
 
@@ -42,6 +44,15 @@ SEARCH = {
     "fixed": {"1JT66801S": 200.0},
     "solver": "pso",
     "budget": 4000,
+    "seed": 1,
+}
+JOINT_SEARCH = {
+    "name": "Least steam at 200 MW, all layers at once",
+    "terms": SEARCH["terms"],
+    "mode": "joint",
+    "inputs": {"num_mills": {"type": "integer"}},
+    "solver": "pso",
+    "budget": 3000,
     "seed": 1,
 }
 
@@ -103,6 +114,7 @@ def run(server: Setpoint, console: Console) -> dict[str, Any]:
         "process": {"id": process["id"], "name": process["name"], "layers": process["layers"]},
         "modules": modules,
         "optimum": optimum,
+        "joint": solved_jointly(server, console, process, tags),
     }
 
 
@@ -178,6 +190,23 @@ def optimized(
     return about_optimum(server.get(f"/optimizations/{task['subject_id']}"), module, tags)
 
 
+def solved_jointly(
+    server: Setpoint, console: Console, process: dict[str, Any], tags: dict[str, dict[str, str]]
+) -> dict[str, Any]:
+    """Search over all layers at once, from the operating point of now, with no more coal than it takes."""
+    point = usual_row(SEARCH["fixed"]["1JT66801S"])
+    roles = {each["tag"]: each["role"] for module in process["modules"] for each in module["inputs"]}
+    now = point["inputs"] | SEARCH["fixed"]
+    asked = JOINT_SEARCH | {
+        "fixed": {tag: now[tag] for tag, role in roles.items() if role == "disturbance"},
+        "current": {tag: now[tag] for tag, role in roles.items() if role == "control"},
+        "limits": [{"of": "DGS3", "upper": now["DGS3"]}],
+    }
+    task = server.post(f"/processes/{process['id']}/optimizations", asked)
+    watch(server, console, {task["id"]: "Searching all layers at once"})
+    return about_joint(server.get(f"/optimizations/{task['subject_id']}"), process, point, tags)
+
+
 def tag_words() -> dict[str, dict[str, str]]:
     """Return description and unit of every tag, from tags.csv and for what the example derives."""
     with (HERE / "tags.csv").open(encoding="utf-8", newline="") as file:
@@ -192,7 +221,7 @@ def write(found: dict[str, Any], *, report: Path | None, plot: Path | None) -> N
     if plot:
         from plot import draw  # matplotlib takes long to load: only who wants a plot waits for it
 
-        draw(found["optimum"], plot)
+        draw(found["optimum"], found["joint"], plot)
 
 
 def sentence(error: Exception, url: str) -> str:

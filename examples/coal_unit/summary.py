@@ -9,17 +9,25 @@ from rich.text import Text
 
 Json = dict[str, Any]
 
+MOST_CHANGES = 6
+"""Changes that are told one by one; the others are few hundredths of a percent."""
+
 
 def show(console: Console, report: Json) -> None:
     """Print the whole summary."""
     optimum = report["optimum"]
     goal, fixed = optimum["objective"], optimum["fixed"]
     asked = f"{goal['goal']} {goal['tag']} [{goal['unit']}] at {fixed['value']:g} {fixed['unit']}"
+    joint = report["joint"]
     for title, part in (
         ("Modules: how well each predicts days that it was not trained on", modules(report["modules"])),
-        (f"Optimum: {asked}", before_and_after(optimum)),
-        ("What to set", settings(optimum)),
+        (f"The upper module alone: {asked}", before_and_after(optimum)),
+        ("What it would be set to", settings(optimum)),
         ("How far to trust it", trust(optimum)),
+        (f"All layers at once: {asked}", now_and_then(joint, optimum)),
+        ("What to set, and what each change buys", changes(joint)),
+        ("What the lower layers then give", links(joint)),
+        ("How far to trust it", trust(joint)),
     ):
         console.print()
         console.print(Text(title, style="bold"))
@@ -61,12 +69,57 @@ def settings(optimum: Json) -> RenderableType:
         table.add_row(row["tag"], row["description"], *values, row["unit"], source, row["at_bound"] or "-")
     active = [limit["of"] for limit in optimum["limits"] if limit["is_active"]]
     asked = f"Limits active: {', '.join(active) or 'none'} of {len(optimum['limits'])}."
-    return Group(table, asked if optimum["limits"] else "Limits active: none; only the range of the data bounds it.")
+    return Group(
+        table,
+        asked
+        if optimum["limits"]
+        else "Limits active: none; the range of the data bounds it, and how far the model is trusted.",
+    )
 
 
-def trust(optimum: Json) -> RenderableType:
-    """Return how sure the model is and how far the answer is from anything measured."""
-    return _grid(*[("-", sentence) for sentence in optimum["trust"]])
+def trust(answer: Json) -> RenderableType:
+    """Return how sure the models are and how far the answer is from anything measured."""
+    return _grid(*[("-", sentence) for sentence in answer["trust"]])
+
+
+def now_and_then(joint: Json, upper: Json) -> RenderableType:
+    """Return what all layers together save, and what became of what the upper module alone promises."""
+    now, unit = joint["now"], joint["objective"]["unit"]
+    promised = "what the upper module alone promises, as if its links were free"
+    return _grid(
+        (
+            "now",
+            f"{now['predicted']:.3f} {unit}",
+            f"the models at the row of {now['time']}, which measured {now['measured']:.3f}",
+        ),
+        ("after", f"{joint['after']:.3f} {unit}", "the composed models: every link is what a lower module makes"),
+        ("saving", f"{joint['gain']:.3f} {unit}", f"{joint['percent']:.1f} % of now"),
+        ("", f"{upper['after']:.3f} {unit}", promised),
+    )
+
+
+def changes(joint: Json) -> RenderableType:
+    """Return the changes that buy most: what it is now, what it should be, in which module, and what that buys."""
+    table = _table("Input", "What it is", ">Now", ">Set to", "Unit", "Of module", ">Buys")
+    told, rest = joint["changes"][:MOST_CHANGES], joint["changes"][MOST_CHANGES:]
+    for row in told:
+        values = (_number(row["before"]), _number(row["after"]))
+        table.add_row(
+            row["tag"], row["description"], *values, row["unit"], ", ".join(row["modules"]), f"{row['buys']:+.4f}"
+        )
+    others = f"{len(rest)} more changes buy {sum(row['buys'] for row in rest):+.4f} together."
+    active = [limit["of"] for limit in joint["limits"] if limit["is_active"]]
+    return Group(table, f"{others} Limits active: {', '.join(active) or 'none'} of {len(joint['limits'])}.")
+
+
+def links(joint: Json) -> Table:
+    """Return what each lower module makes for those above it, now and then; a link of two takers is one row."""
+    table = _table("Link", "From", "To", ">Now", ">Then", "Unit")
+    for tag in dict.fromkeys(link["source_tag"] for link in joint["links"]):
+        same = [link for link in joint["links"] if link["source_tag"] == tag]
+        values = (_number(same[0]["now"]), _number(same[0]["reached"]))
+        table.add_row(tag, same[0]["source"], ", ".join(link["module"] for link in same), *values, same[0]["unit"])
+    return table
 
 
 def _table(*headings: str) -> Table:

@@ -127,6 +127,40 @@ def test_the_report_says_how_far_the_answer_is_from_anything_measured(first):
     assert any("extrapolates" in sentence for sentence in report["optimum"]["trust"])
 
 
+def test_all_layers_together_save_less_than_the_top_alone_promises_but_more_than_nothing(first):
+    _printed, report, _plot = first
+    joint = report["joint"]
+
+    assert joint["mode"] == "joint"
+    assert joint["is_feasible"] is True
+    assert joint["envelope"]["is_inside"] is True
+    assert report["optimum"]["after"] < joint["after"] < joint["now"]["predicted"] - 0.05
+    assert joint["now"]["measured"] == pytest.approx(joint["now"]["predicted"], abs=0.1)
+    assert joint["gain"] == pytest.approx(joint["now"]["predicted"] - joint["after"])
+    assert sum(change["buys"] for change in joint["changes"]) == pytest.approx(joint["gain"])
+
+
+def test_the_joint_answer_leaves_what_nobody_chooses_and_burns_no_more_coal(first):
+    _printed, report, _plot = first
+    joint = report["joint"]
+
+    changed = {change["tag"]: change for change in joint["changes"]}
+    assert joint["fixed"]["1JT66801S"] == 200
+    assert not set(changed) & set(joint["fixed"])
+    assert changed["DGS3"]["after"] <= changed["DGS3"]["before"]
+    assert changed["S833"]["modules"] == ["boiler", "unit"]
+    links = {(link["module"], link["source_tag"]): link for link in joint["links"]}
+    assert len(links) == 9
+    assert links["unit", "FW606"]["reached"] == links["boiler", "FW606"]["now"]  # all that makes it is given
+
+
+def test_the_joint_answer_can_be_repeated_from_its_report(first):
+    _printed, report, _plot = first
+
+    assert report["joint"]["repeat"]["models"] == {module["name"]: module["sha256"] for module in report["modules"]}
+    assert report["joint"]["repeat"]["mode"] == "joint"
+
+
 def test_the_report_can_be_traced_back(first):
     _printed, report, _plot = first
 
@@ -146,7 +180,8 @@ def test_the_summary_is_plain_text_where_nobody_looks_on(first):
     assert "\x1b" not in printed
     assert "Training unit: done in" in printed
     assert f"{report['optimum']['after']:.3f} klb/MWh" in printed
-    for words in ("R2 by day", "What to set", "How far to trust it", "nothing like it was ever measured"):
+    assert f"{report['joint']['after']:.3f} klb/MWh" in printed
+    for words in ("R2 by day", "What to set", "All layers at once", "How far to trust it"):
         assert words in " ".join(printed.split())
     assert max(map(len, printed.splitlines()[:-4])) <= 120
 
@@ -170,6 +205,7 @@ def test_a_second_run_knows_the_data_and_finds_the_same_answer_to_the_last_bit(f
     assert [module["number"] for module in after["modules"]] == [2] * 5
     assert after["optimum"]["after"] == before["optimum"]["after"]
     assert after["optimum"]["curve"] == before["optimum"]["curve"]
+    assert after["joint"]["changes"] == before["joint"]["changes"]
 
 
 def test_a_wrong_password_is_told_in_one_sentence(url):
