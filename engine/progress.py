@@ -3,12 +3,10 @@
 from engine.surrogates.params import OnStep
 
 
-def part(on_step: OnStep | None, start: float, size: float) -> OnStep:
-    """Return what a part of a work tells its progress to, so that ``on_step`` is told that of the whole.
+def part(on_step: OnStep | None, i: int, n: int) -> OnStep:
+    """Return what part i, from 0, of n equal parts tells its progress to, so that ``on_step`` is told that of all.
 
     Args:
         on_step: is told the share of the whole that is done; None where nobody watches.
-        start: share of the whole at which the part begins.
-        size: share of the whole that the part is.
     """
-    return lambda share: on_step(start + size * share) if on_step else None
+    return lambda share: on_step((i + share) / n) if on_step else None

@@ -36,8 +36,7 @@ def analyze(claim: Claim) -> None:
 def _from_the_model(study: Study, tell: OnStep) -> Found:
     surrogate = study.surrogate()
     X = study.history().matrix(surrogate.inputs)
-    tell(0.0)
-    found = model_importance(surrogate, X, correlated=study.params["correlated"])
+    found = model_importance(surrogate, X, correlated=study.params["correlated"], on_step=tell)
     return {"found": found.to_json()}
 
 

@@ -130,10 +130,10 @@ def partial_dependence(
     points = np.stack([axis.ravel() for axis in np.meshgrid(*grid, indexing="ij")], axis=1)  # (K, tags)
     moved = np.repeat(X[rows], len(points), axis=0)
     moved[:, columns] = np.tile(points, (len(rows), 1))
-    curves = predicted(model, moved, part(on_step, 0, 1 / 2)).reshape(len(rows), *shape, len(model.outputs))
+    curves = predicted(model, moved, part(on_step, 0, 2)).reshape(len(rows), *shape, len(model.outputs))
 
     n_near = _n_near(X[:, columns], grid)
-    outside = _outside(model, X, envelope, moved, len(rows), part(on_step, 1 / 2, 1 / 2)).reshape(shape)
+    outside = _outside(model, X, envelope, moved, len(rows), part(on_step, 1, 2)).reshape(shape)
     is_thin = (n_near < max(1.0, THIN * len(X) / n_near.size)) | (outside > MOSTLY)
     mean = curves.mean(axis=0)
     return Dependence(tuple(tags), tuple(model.outputs), grid, mean, curves, rows, n_near, outside, np.asarray(is_thin))

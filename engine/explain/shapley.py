@@ -176,17 +176,17 @@ def _values(
     values, errors = np.zeros((2, len(X), len(model.inputs), len(model.outputs)))
     form, methods = _plain_form(model), []
     for i, x in enumerate(X):
+        telling = part(on_step, i, len(X))
         if closed := _closed_form(form, X[i : i + 1], B):
             values[i], method = closed[0][0], closed[1]
+            telling(1.0)
         else:
             players = np.flatnonzero((x != B).any(axis=0))
-            asked = partial(_mixed, model, x, B, players, part(on_step, i / len(X), 1 / len(X)))
+            asked = partial(_mixed, model, x, B, players, telling)
             shares = attribute(asked, len(players), seed=seed)
             values[i, players], errors[i, players] = shares.shares, shares.errors
             method = "subsets" if shares.is_exact else "orders"
         methods.append(method)
-        if on_step:
-            on_step((i + 1) / len(X))
     return values, errors, tuple(methods)
 
 

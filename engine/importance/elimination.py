@@ -178,6 +178,10 @@ class _Fits:
         self.n_done += 1
         self.tell(0.0)
 
+    def between(self, _share: float) -> None:
+        """Let whoever watches end the work between two trainings."""
+        self.tell(0.0)
+
 
 @dataclass(frozen=True, eq=False)
 class _Job:
@@ -238,7 +242,8 @@ class _Job:
         model, X, Y = self.fit(columns, train), self.X[test][:, columns], self.Y[test]
         spread = np.where(Y.var(axis=0) == 0, 1.0, Y.var(axis=0))
         seeds = [[self.seed, int(test[0]), column] for column in columns]
-        falls = [increases(model, X, Y, [j], self.n_repeats, own).mean(axis=0) for j, own in enumerate(seeds)]
+        watch = self.fits.between
+        falls = [increases(model, X, Y, [j], self.n_repeats, own, watch).mean(axis=0) for j, own in enumerate(seeds)]
         return np.asarray((np.array(falls) / spread).mean(axis=1))
 
 

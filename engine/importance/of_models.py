@@ -29,12 +29,14 @@ import numpy as np
 
 from engine.errors import EngineError, ShapeError
 from engine.importance.ranking import CORRELATED, Importance, correlated_groups, ranked, shared_notes
+from engine.progress import part
 from engine.surrogates import Surrogate
 from engine.surrogates.arrays import Floats, Ints, matrix
 from engine.surrogates.blend import BlendForm
 from engine.surrogates.gaussian_process import NEVER, GaussianProcessForm
 from engine.surrogates.kinds import KINDS, Form
 from engine.surrogates.linear import LinearForm
+from engine.surrogates.params import OnStep
 from engine.surrogates.trees import LEAF, TreeEnsemble
 
 CHUNK = 1 << 20
@@ -63,7 +65,9 @@ def check_readable(kind: str) -> None:
         raise _unavailable(kind)
 
 
-def model_importance(surrogate: Surrogate, X: Any, *, correlated: float = CORRELATED) -> Importance:
+def model_importance(
+    surrogate: Surrogate, X: Any, *, correlated: float = CORRELATED, on_step: OnStep | None = None
+) -> Importance:
     """Return the share of each input in what the model does.
 
     Args:
@@ -71,6 +75,7 @@ def model_importance(surrogate: Surrogate, X: Any, *, correlated: float = CORREL
         X: rows, shape (n, d), n >= 2, finite: those it was trained on. Trees are asked which way the rows go; of the
             others only the inputs that move together are found by them.
         correlated: rank correlation from which inputs count as moving together.
+        on_step: called while rows go down the trees, with the share of the work that is done; what it raises ends it.
 
     Raises:
         ImportanceUnavailable: the kind cannot be read; ``permutation_importance`` takes any model.
@@ -79,7 +84,7 @@ def model_importance(surrogate: Surrogate, X: Any, *, correlated: float = CORREL
     X = matrix("X", X, surrogate.inputs)
     if len(X) < 2:
         raise ShapeError(f"X has shape {X.shape}: at least 2 rows are needed")
-    method, unit, V = _read(surrogate.form, surrogate.kind, X)
+    method, unit, V = _read(surrogate.form, surrogate.kind, X, on_step)
     answer: dict[str, Any] = ranked(V, surrogate.outputs)
     groups = correlated_groups(X, surrogate.inputs, at_least=correlated)
     return Importance(
@@ -92,11 +97,11 @@ def model_importance(surrogate: Surrogate, X: Any, *, correlated: float = CORREL
     )
 
 
-def _read(form: Form, kind: str, X: Floats) -> tuple[str, str, Floats]:
+def _read(form: Form, kind: str, X: Floats, on_step: OnStep | None) -> tuple[str, str, Floats]:
     """Return the method, what a value says, and the shares of the inputs, (d, m)."""
     if isinstance(form, TreeEnsemble):
         unit = "share of the variance that the splits on the input explain"
-        return "variance_reduction", unit, _shares(split_gains(form, X))
+        return "variance_reduction", unit, _shares(split_gains(form, X, on_step))
     if isinstance(form, LinearForm):  # coefficients are per standard deviation of the input already
         return "standardized_coefficients", "share of the standardized coefficients", _shares(np.abs(form.coefficients))
     if isinstance(form, GaussianProcessForm):
@@ -104,9 +109,9 @@ def _read(form: Form, kind: str, X: Floats) -> tuple[str, str, Floats]:
         return "inverse_length_scales", "share of the inverse length scales", _shares(1 / reach.T)
     if isinstance(form, BlendForm):
         used = [(member, w) for member, w in zip(form.members, form.weights, strict=True) if w.any()]
-        V = sum(
-            (w * _read(member.form, member.kind, X)[2] for member, w in used), np.zeros((X.shape[1], len(used[0][1])))
-        )
+        V = np.zeros((X.shape[1], form.weights.shape[1]))
+        for i, (member, w) in enumerate(used):
+            V += w * _read(member.form, member.kind, X, part(on_step, i, len(used)))[2]
         return "blended_shares", "mean share in the members of the blend, by their weights", V
     raise _unavailable(kind)
 
@@ -124,9 +129,9 @@ def _shares(V: Floats) -> Floats:
     return V / np.where(total == 0, 1.0, total)
 
 
-def split_gains(trees: TreeEnsemble, X: Floats) -> Floats:
+def split_gains(trees: TreeEnsemble, X: Floats, on_step: OnStep | None = None) -> Floats:
     """Return v of the columns of X in the trees, not yet shares, shape (d, m)."""
-    count, total = _reached(trees, X)
+    count, total = _reached(trees, X, on_step)
     split = np.flatnonzero(trees.feature != LEAF)
     left, right = trees.left[split], trees.right[split]
     is_used = (count[left] > 0) & (count[right] > 0)
@@ -138,13 +143,15 @@ def split_gains(trees: TreeEnsemble, X: Floats) -> Floats:
     return V
 
 
-def _reached(trees: TreeEnsemble, X: Floats) -> tuple[Floats, Floats]:
+def _reached(trees: TreeEnsemble, X: Floats, on_step: OnStep | None) -> tuple[Floats, Floats]:
     """Return how many rows reach each node, (n_nodes,), and the sum of what they get from it, (n_nodes, m)."""
     count = np.zeros(len(trees.feature))
     rows_at_once = max(1, CHUNK // len(trees.root))
     for start in range(0, len(X), rows_at_once):
         leaf = trees.leaves(X[start : start + rows_at_once])
         count += np.bincount(leaf.ravel(), minlength=len(count))
+        if on_step:
+            on_step(min(1.0, (start + rows_at_once) / len(X)))
     total = count[:, None] * trees.value  # value is 0 elsewhere than at leaves
     for level in reversed(levels(trees)):  # children lie one level below: they are complete before their parents
         for child in (trees.left[level], trees.right[level]):

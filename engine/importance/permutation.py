@@ -125,16 +125,25 @@ def held_out_importance(
     study = _Study(X, Y, inputs, outputs, n_repeats, correlated, seed)
     names: dict[str, Any] = {"inputs": inputs, "outputs": outputs, "params": params, "seed": seed, "n_jobs": n_jobs}
     for i, (train, test) in enumerate(folds):
-        learning, asking = (part(on_step, (i + half) / len(folds), 1 / 2 / len(folds)) for half in (0, 1 / 2))
+        learning, asking = (part(on_step, 2 * i + half, 2 * len(folds)) for half in (0, 1))
         model = fit(kind, X[train], Y[train], folds=nested(folds, i) or None, on_step=learning, **names)
         study.add(model, test, asking)
     return study.importance(n_draws, level, clusters)
 
 
-def increases(model: Model, X: Floats, Y: Floats, columns: Sequence[int], n_repeats: int, seed: Any) -> Floats:
+def increases(
+    model: Model,
+    X: Floats,
+    Y: Floats,
+    columns: Sequence[int],
+    n_repeats: int,
+    seed: Any,
+    on_step: OnStep | None = None,
+) -> Floats:
     """Return by how much the squared error of each row grows with these columns shuffled together, (n, m).
 
-    The mean over the repeats. Columns that are shuffled together keep their rows.
+    The mean over the repeats. Columns that are shuffled together keep their rows. ``on_step`` is called with the share
+    of the repeats that is done.
     """
     rng = np.random.default_rng(seed)
     n, before = len(X), (Y - model.predict(X)) ** 2
@@ -146,6 +155,8 @@ def increases(model: Model, X: Floats, Y: Floats, columns: Sequence[int], n_repe
         shuffled[:, columns] = X[orders.ravel()][:, columns]
         errors = (np.tile(Y, (len(orders), 1)) - model.predict(shuffled)) ** 2
         total += (errors.reshape(len(orders), n, -1) - before).sum(axis=0)  # an input without effect adds 0, exactly
+        if on_step:
+            on_step(min(1.0, (start + at_once) / n_repeats))
     return total / n_repeats
 
 
@@ -179,9 +190,8 @@ class _Study:
         X, Y = self.X[rows], self.Y[rows]
         for place, columns in enumerate(self.columns):
             seed = [self.seed, int(rows[0]), *columns]
-            self.increases[rows, place] = increases(model, X, Y, columns, self.n_repeats, seed)
-            if on_step:
-                on_step((place + 1) / len(self.columns))
+            shuffling = part(on_step, place, len(self.columns))
+            self.increases[rows, place] = increases(model, X, Y, columns, self.n_repeats, seed, shuffling)
         self.errors[rows] = (Y - model.predict(X)) ** 2
         self.is_seen[rows] = True
 

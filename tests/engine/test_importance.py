@@ -243,6 +243,21 @@ def test_held_out_folds_use_every_row_once_and_find_the_inputs():
     assert set(told) >= {0.25, 0.5, 0.75, 1.0}
 
 
+def test_reading_trees_and_blends_of_them_can_be_watched_and_ended(monkeypatch):
+    monkeypatch.setattr("engine.importance.of_models.CHUNK", 100)
+    X, Y = rows(200)
+    forest = trained("random_forest", X, Y, params={"n_trees": 5})
+    members = (Member("random_forest", forest.form, np.zeros(2, dtype=bool)),) * 2
+    blend = replace(forest, kind="auto", form=BlendForm(members, np.full((2, 2), 0.5)))
+
+    for model in (forest, blend):
+        told = []
+        model_importance(model, X, on_step=told.append)
+        assert told == sorted(told)
+        assert len(told) >= 10
+        assert told[-1] == 1.0
+
+
 def test_a_gaussian_process_has_the_shares_of_its_inverse_length_scales():
     X, Y = rows(80)
     X[:, 2] = 4.0  # constant: nothing is known of what it does
