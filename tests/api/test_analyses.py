@@ -295,6 +295,17 @@ def test_a_gaussian_process_is_read_by_its_length_scales(find, train):
     assert found["overall"][0]["input"] == "a"
 
 
+def test_of_several_outputs_each_has_importances_of_its_own(client, headers, make_process, module_of, work, find):
+    module = make_process(module_of("both", ["b", "c", "a"], ["y", "z"]), name="Both")["modules"][0]
+    task = client.post(f"/api/v1/modules/{module['id']}/models", json={"kind": "linear"}, headers=headers).json
+    work()
+
+    found = find(method="model", model_id=task["subject_id"])["found"]
+
+    leading = {output: told[0]["input"] for output, told in found["by_output"].items()}
+    assert leading == {"y": "a", "z": "b"}
+
+
 # Dependence
 
 
@@ -449,6 +460,90 @@ def test_an_optimization_that_is_not_there_is_not_found(ask):
     answer = ask("contributions", optimization_id=UNKNOWN)
 
     assert (answer.status_code, answer.json["code"]) == (404, "optimization.not_found")
+
+
+@pytest.fixture
+def chain(client, headers, make_process, module_of, work):
+    """Models of two modules, the mill (y = 2 a - b + 10) below the boiler (z from y and c); returns their ids."""
+    process = make_process(
+        module_of("mill", ["a", {"tag": "b", "role": "disturbance"}], ["y"]),
+        module_of("boiler", [{"tag": "y", "role": "link", "source": "mill"}, "c"], ["z"]),
+        name="Chain",
+    )
+    models = []
+    for module in process["modules"]:
+        task = client.post(f"/api/v1/modules/{module['id']}/models", json={"kind": "linear"}, headers=headers).json
+        work()
+        client.post(f"/api/v1/models/{task['subject_id']}/promote", headers=headers)
+        models.append(task["subject_id"])
+    return process["id"], *models
+
+
+@pytest.fixture
+def optimize_process(client, headers, chain, work):
+    """Minimize y over the chain, from a = 6 and c = 1, and return the id of the optimization."""
+
+    def do(**asked):
+        body = {"terms": [{"goal": "minimize", "of": "y"}], "fixed": {"b": 0.5}, "budget": 400, "trust": None}
+        answer = client.post(f"/api/v1/processes/{chain[0]}/optimizations", json=body | asked, headers=headers)
+        assert answer.status_code == 202, answer.json
+        work()
+        return answer.json["subject_id"]
+
+    return do
+
+
+def test_the_optimum_of_a_process_is_explained_module_by_module(find, chain, optimize_process, rows, get):
+    optimization_id = optimize_process(current={"a": 6.0, "c": 1.0})
+    _, mill, boiler = chain
+
+    of_mill = find("contributions", model_id=mill, optimization_id=optimization_id)["change"]
+    of_boiler = find("contributions", model_id=boiler, optimization_id=optimization_id)["change"]
+
+    lowest = rows["a"].min()
+    adds = {entry["input"]: entry["adds"][0] for entry in of_mill["inputs"]}
+    assert adds == {"a": pytest.approx(2 * (lowest - 6), abs=1e-3), "b": 0.0}
+    link = next(entry for entry in of_boiler["inputs"] if entry["input"] == "y")
+    assert (link["before"], link["after"]) == (of_mill["before"][0], of_mill["after"][0])  # what flows up
+    optimum = get(f"/optimizations/{optimization_id}").json["result"]
+    assert of_boiler["after"] == [pytest.approx(optimum["outputs"]["z"])]
+
+
+def test_a_process_without_an_operating_point_has_nothing_to_compare_with(ask, chain, optimize_process):
+    answer = ask("contributions", model_id=chain[1], optimization_id=optimize_process())
+
+    assert (answer.status_code, answer.json["code"]) == (422, "request.invalid")
+    assert "operating point" in answer.json["detail"]
+
+
+def test_a_model_that_stood_for_no_module_of_the_process_does_not_explain_it(ask, model, optimize_process):
+    optimization_id = optimize_process(current={"a": 6.0, "c": 1.0})
+
+    answer = ask("contributions", model_id=model["id"], optimization_id=optimization_id)
+
+    assert (answer.status_code, answer.json["code"]) == (422, "request.invalid")
+    assert answer.json["details"]["path"] == "params.optimization_id"
+
+
+def test_an_assumed_stream_goes_into_its_module_by_what_is_assumed(
+    find, client, headers, make_process, module_of, work
+):
+    upper = module_of("upper", ["y"], ["z"])  # takes y from outside, though the module below makes it: a cut
+    process = make_process(upper, module_of("lower", ["a", "b"], ["y"]), name="Loop")
+    models = {}
+    for module in process["modules"]:
+        task = client.post(f"/api/v1/modules/{module['id']}/models", json={"kind": "linear"}, headers=headers).json
+        work()
+        models[module["name"]] = task["subject_id"]
+    body = {"terms": [{"goal": "minimize", "of": "z"}], "fixed": {"y (assumed)": 20.0}, "budget": 200, "trust": None}
+    body |= {"current": {"a": 6.0, "b": 0.0}, "models": models}
+    asked = client.post(f"/api/v1/processes/{process['id']}/optimizations", json=body, headers=headers)
+    assert asked.status_code == 202, asked.json
+    work()
+
+    change = find("contributions", model_id=models["upper"], optimization_id=asked.json["subject_id"])["change"]
+
+    assert [(entry["before"], entry["after"]) for entry in change["inputs"]] == [(20.0, 20.0)]
 
 
 # The result
