@@ -34,9 +34,8 @@ def analyze(claim: Claim) -> None:
 
 
 def _from_the_model(study: Study, tell: OnStep) -> Found:
-    surrogate = study.surrogate()
-    X = study.history().matrix(surrogate.inputs)
-    found = model_importance(surrogate, X, correlated=study.params["correlated"], on_step=tell)
+    _, rows = study.training()
+    found = model_importance(study.surrogate(), rows.X, correlated=study.params["correlated"], on_step=tell)
     return {"found": found.to_json()}
 
 
@@ -48,15 +47,12 @@ def _by_permutation(study: Study, tell: OnStep) -> Found:
         rows.X,
         rows.Y,
         rows.folds(order.validation, seed=order.seed),
-        inputs=order.inputs,
-        outputs=order.outputs,
-        params=order.params,
+        **order.learn,
         n_repeats=study.params["n_repeats"],
         n_draws=study.params["n_draws"],
         level=study.params["level"],
         clusters=_together(order.validation.scheme, rows.held_out_by),
         correlated=study.params["correlated"],
-        seed=order.seed,
         on_step=tell,
     )
     return {"found": found.to_json()}
@@ -78,12 +74,9 @@ def _by_elimination(study: Study, tell: OnStep) -> Found:
         rows.X,
         rows.Y,
         rows.folds(order.validation, seed=order.seed),
-        inputs=order.inputs,
-        outputs=order.outputs,
-        params=order.params,
-        seed=order.seed,
-        on_step=tell,
+        **order.learn,
         **asked,
+        on_step=tell,
     )
     return {"found": found.to_json()}
 
@@ -96,21 +89,21 @@ def _by_redundancy(study: Study, tell: OnStep) -> Found:
 
 
 def _along(study: Study, tell: OnStep) -> Found:
-    surrogate = study.surrogate()
+    model = study.held()
     asked = {name: study.params[name] for name in ("tags", "n_points", "n_rows", "seed")}
-    found = partial_dependence(surrogate, study.history().matrix(surrogate.inputs), on_step=tell, **asked)
+    found = partial_dependence(model, study.history().matrix(model.inputs), on_step=tell, **asked)
     return {"found": found.to_json(with_curves=study.params["with_curves"])}
 
 
 def _at_points(study: Study, tell: OnStep) -> Found:
     """Tell what each input adds at some points; at the two of an optimization also what the way between them does."""
-    surrogate, seed = study.surrogate(), study.params["seed"]
-    X = np.array([[point[tag] for tag in surrogate.inputs] for point in study.params["points"]])
-    background = _background(study, surrogate.inputs)
-    found = contributions(surrogate, X, background, n_background=study.params["n_background"], seed=seed, on_step=tell)
+    model, seed = study.held(), study.params["seed"]
+    X = np.array([[point[tag] for tag in model.inputs] for point in study.params["points"]])
+    background = _background(study, model.inputs)
+    found = contributions(model, X, background, n_background=study.params["n_background"], seed=seed, on_step=tell)
     if not study.params["optimization_id"]:
         return {"found": found.to_json()}
-    change = explain_change(surrogate, *X, seed=seed)
+    change = explain_change(model, *X, seed=seed)
     told = [
         {
             "input": tag,
@@ -120,7 +113,7 @@ def _at_points(study: Study, tell: OnStep) -> Found:
             "contribution_before": found.values[0, j].tolist(),
             "contribution_after": found.values[1, j].tolist(),
         }
-        for j, tag in enumerate(surrogate.inputs)
+        for j, tag in enumerate(model.inputs)
     ]
     return {
         "found": found.to_json(),

@@ -21,6 +21,9 @@ from app.utils.paging import Page, ordering, page_of
 from app.viewModels import analysis_params, analysis_report, model_history, surrogates, task_queue, training
 from app.viewModels.access import seen_by, visible
 from app.viewModels.model_history import History
+from app.viewModels.training import Order
+from app.viewModels.training_rows import Rows
+from engine.lookback import Steady
 from engine.surrogates import Surrogate
 
 SORT_FIELDS = {"created_at": Analysis.created_at, "name": Analysis.name}
@@ -147,19 +150,27 @@ class Study:
     version: DatasetVersion
 
     def surrogate(self) -> Surrogate:
-        """Return the trained model.
+        """Return the trained model, over what it sees of its inputs.
 
         Raises:
             AppError: MODEL_DAMAGED.
         """
         return surrogates.of(self.model)
 
+    def held(self) -> Surrogate | Steady:
+        """Return the trained model over the inputs themselves: what comes when they are held, if it sees their past.
+
+        Raises:
+            AppError: MODEL_DAMAGED.
+        """
+        return surrogates.held(self.model)
+
     def history(self) -> History:
-        """Return the rows that the model was trained on."""
+        """Return the measured rows of the inputs themselves."""
         return model_history.of(self.model, self.version)
 
-    def training(self) -> tuple[training.Order, training.Rows]:
-        """Return what the model was trained as and on, and how rows were held out."""
+    def training(self) -> tuple[Order, Rows]:
+        """Return what the model was trained as and on, with what it sees of its inputs, and how rows were held out."""
         return training.load(self.model.id)
 
 

@@ -57,7 +57,7 @@ _WORDS = {
 def _importance(model: Model, params: dict[str, Any], _actor: Actor) -> dict[str, Any]:
     if params["method"] == "model" or params.get("by") == "model":
         check_readable(model.kind)
-    n_inputs = len(model.inputs)
+    n_inputs = len(module_tags.lookback_of(model).names)  # what is seen of the past counts as inputs of its own
     for name in ("fewest", "n_inputs"):
         if (params.get(name) or 1) > n_inputs:
             _refuse(name, f"the model has {n_inputs} inputs", given=params[name])

@@ -19,6 +19,7 @@ from app.libs.enums import AnalysisKind
 from app.models import Analysis, Task
 from app.views.v1.schemas.analyses import AnalysisIn
 from tests.api.conftest import plant_table
+from tests.api.test_time_aware import history
 
 UNKNOWN = "00000000-0000-0000-0000-000000000000"
 TIMES_OUT_S = 30
@@ -110,6 +111,18 @@ def test_what_is_not_said_is_filled_in(ask, get):
     filled_in = {"n_points": 20, "n_rows": 200, "with_curves": False, "seed": 0}
     assert found["params"] == {"tags": ["a"], **filled_in}
     assert (found["name"], found["state"], found["result"]) == ("Dependence on a", "running", None)
+
+
+def test_the_same_asked_twice_under_a_key_is_one_analysis(app, client, headers, model):
+    def send():
+        url = f"/api/v1/models/{model['id']}/analyses"
+        return client.post(url, json=QUICK, headers=headers | {"Idempotency-Key": "k1"})
+
+    first, again = send(), send()
+
+    assert (first.status_code, again.status_code) == (202, 200)
+    assert again.json["id"] == first.json["id"]
+    assert n_analyses(app) == 1
 
 
 def test_importance_is_by_permutation_unless_another_method_is_asked_for(client, headers, get, model):
@@ -544,6 +557,48 @@ def test_an_assumed_stream_goes_into_its_module_by_what_is_assumed(
     change = find("contributions", model_id=models["upper"], optimization_id=asked.json["subject_id"])["change"]
 
     assert [(entry["before"], entry["after"]) for entry in change["inputs"]] == [(20.0, 20.0)]
+
+
+# Models that see the past
+
+
+@pytest.fixture
+def slow(client, headers, upload, make_process, work):
+    """A linear model of y, which is 3 a + 1 of two rows before, from a now and two rows before; returns its id."""
+    inputs = [{"tag": "a", "role": "control", "lags": [0, 2]}]
+    described = {"name": "slow", "dataset_id": upload(history(), name="slow"), "inputs": inputs, "outputs": ["y"]}
+    module = make_process(described, name="Slow")["modules"][0]
+    task = client.post(f"/api/v1/modules/{module['id']}/models", json={"kind": "linear"}, headers=headers).json
+    work()
+    return task["subject_id"]
+
+
+@pytest.mark.parametrize("method", ["model", "permutation"])
+def test_of_a_model_that_sees_the_past_it_is_told_which_past_matters(find, slow, method):
+    found = find(model_id=slow, method=method)["found"]
+
+    first, second = found["overall"]
+    assert (first["input"], second["input"]) == ("a @ -2", "a")
+    assert second["value"] == pytest.approx(0, abs=1e-6)
+
+
+def test_what_is_seen_of_the_past_leaves_and_is_picked_like_an_input(find, slow):
+    assert find(model_id=slow, method="elimination", fewest=1)["found"]["order"][0] == "a @ -2"
+    assert find(model_id=slow, method="redundancy", n_inputs=2)["found"]["picked"][0]["input"] == "a @ -2"
+
+
+def test_along_an_input_that_is_held_the_prediction_is_what_comes_in_the_end(find, slow):
+    found = find("dependence", model_id=slow, tags=["a"], n_points=4)["found"]
+
+    assert np.array(found["mean"])[:, 0] == pytest.approx(3 * np.array(found["grid"][0]) + 1, abs=1e-6)
+
+
+def test_contributions_of_inputs_that_are_held_add_up(find, slow):
+    found = find("contributions", model_id=slow, points=[{"a": 4.0}])["found"]
+
+    ((told,),) = [point["inputs"] for point in found["points"]]
+    assert found["points"][0]["prediction"] == [pytest.approx(13.0, abs=1e-6)]
+    assert found["base"][0] + told["adds"][0] == pytest.approx(13.0, abs=1e-6)
 
 
 # The result

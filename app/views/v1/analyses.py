@@ -6,6 +6,7 @@ from app.libs.scope import Scope
 from app.viewModels import analyses
 from app.views.auth import requires
 from app.views.bodies import Blueprint
+from app.views.submits import submits
 from app.views.v1.schemas.analyses import (
     AnalysisChangeIn,
     AnalysisDetailOut,
@@ -22,6 +23,7 @@ bp = Blueprint("analyses", __name__, description="What a model goes by, and why 
 @requires(Scope.MODEL_WRITE)
 @bp.arguments(AnalysisIn)
 @bp.response(202, TaskOut)
+@submits(bp)
 def start_analysis(payload, model_id):
     """Queue an analysis of this model. Follow the task in the answer until it has ended."""
     return analyses.start(model_id, actor=current_user, **payload)
