@@ -66,11 +66,12 @@ def _importance(model: Model, params: dict[str, Any], _actor: Actor) -> dict[str
 
 def _dependence(model: Model, params: dict[str, Any], _actor: Actor) -> dict[str, Any]:
     _check_tags("tags", params["tags"], module_tags.names(model.inputs))
-    n_asked = params["n_rows"] * params["n_points"] ** len(params["tags"])
+    n_rows = min(params["n_rows"], model.dataset_version.n_rows)
+    n_asked = n_rows * params["n_points"] ** len(params["tags"])
     if n_asked > MOST_PREDICTIONS:
         _refuse(
             "n_points",
-            f"{params['n_rows']} rows at so many points are {n_asked} predictions, more than {MOST_PREDICTIONS}",
+            f"{n_rows} rows at so many points are {n_asked} predictions, more than {MOST_PREDICTIONS}",
             n_predictions=n_asked,
         )
     if params["with_curves"] and n_asked * len(model.outputs) > MOST_IN_CURVES:

@@ -17,6 +17,7 @@ import pytest
 from app.extensions import db
 from app.libs.enums import AnalysisKind
 from app.models import Analysis, Task
+from app.viewModels import analysis_params
 from app.views.v1.schemas.analyses import AnalysisIn
 from tests.api.conftest import plant_table
 from tests.api.test_time_aware import history
@@ -234,6 +235,7 @@ def test_the_api_reference_tells_the_params_of_every_kind_and_method(client):
     ]
     assert all(each["additionalProperties"] is False for each in told)
     assert told[0]["properties"]["n_repeats"]["maximum"] == 100
+    assert ["method" in each.get("required", []) for each in told] == [False, True, True, True, False, False]
 
 
 def test_the_examples_on_the_page_are_what_the_api_takes():
@@ -333,6 +335,13 @@ def test_along_an_input_the_prediction_is_a_line_of_its_coefficient(find, rows):
     assert np.max(found["spread"]) == pytest.approx(0, abs=1e-9)
     assert sum(found["n_near"]) == len(rows)
     assert "curves" not in found
+
+
+def test_no_more_rows_are_counted_than_there_are(find, rows):
+    found = find("dependence", tags=["a", "b"], n_points=50, n_rows=2000)["found"]  # 80 rows, not 2,000
+
+    assert np.array(found["mean"]).shape == (50, 50, 1)
+    assert np.array(found["n_near"]).sum() == len(rows)
 
 
 def test_over_two_inputs_the_prediction_is_a_plane(find):
@@ -713,6 +722,19 @@ def test_a_model_that_an_analysis_is_of_is_not_deleted(client, headers, model, a
     assert (answer.status_code, answer.json["code"]) == (409, "model.in_use")
     assert answer.json["details"] == {"analyses": [{"id": analysis_id, "name": "What counts"}]}
     assert then.status_code == 204
+
+
+def test_an_analysis_and_the_deletion_of_its_model_do_not_both_succeed(client, headers, model, at_once, meet_after):
+    meet_after(analysis_params, "complete")  # the analysis has been checked
+    path = f"/api/v1/models/{model['id']}"
+
+    asked, deleted = at_once(
+        {"method": "POST", "path": f"{path}/analyses", "json": QUICK, "headers": headers},
+        {"method": "DELETE", "path": path, "headers": headers},
+    )
+
+    told = (asked.status_code, deleted.status_code, asked.json.get("code"))
+    assert told in {(202, 409, None), (404, 204, "model.not_found")}
 
 
 def test_an_analysis_can_be_renamed(client, headers, ask, get):

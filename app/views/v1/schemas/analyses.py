@@ -34,13 +34,16 @@ def correlated_field() -> fields.Float:
     return fields.Float(
         load_default=0.8,
         validate=validate.Range(0, 1, min_inclusive=False),
-        metadata={"description": "Rank correlation from which inputs count as moving together."},
+        metadata={"exclusiveMinimum": 0, "description": "Rank correlation from which inputs count as moving together."},
     )
 
 
 def method_field(method: str) -> fields.String:
-    """Return a field for the method that a schema is of."""
-    return fields.String(load_default=METHODS[0], validate=validate.OneOf([method]))
+    """Return a field for the method that a schema is of; it can be left out for the default alone."""
+    only = validate.OneOf([method])
+    if method == METHODS[0]:
+        return fields.String(load_default=method, validate=only)
+    return fields.String(required=True, validate=only)
 
 
 class PermutationParamsIn(Input):
