@@ -7,7 +7,7 @@ from typing import Any, Protocol, Self
 
 import numpy as np
 
-from engine.errors import ParameterError
+from engine.errors import ParameterError, TrainingError
 from engine.surrogates.arrays import Floats
 from engine.surrogates.auto import fit_auto
 from engine.surrogates.blend import BlendForm
@@ -16,6 +16,7 @@ from engine.surrogates.forests import fit_extra_trees, fit_random_forest
 from engine.surrogates.gaussian_process import GaussianProcessForm, fit_gaussian_process
 from engine.surrogates.linear import LinearForm, fit_linear, fit_ridge
 from engine.surrogates.neural_network import NetworkForm, fit_neural_network
+from engine.surrogates.onnx_import import OnnxForm
 from engine.surrogates.params import (
     AutoParams,
     BoostingParams,
@@ -23,6 +24,7 @@ from engine.surrogates.params import (
     GaussianProcessParams,
     LinearParams,
     NetworkParams,
+    OnnxParams,
     Params,
     ParamValue,
     RidgeParams,
@@ -80,12 +82,27 @@ KINDS: Mapping[str, Kind] = MappingProxyType(
 )
 
 
+def _untrained(*_given: Any) -> Form:
+    raise TrainingError("a model of the kind 'onnx' is imported; it is not trained")
+
+
+IMPORTED: Mapping[str, Kind] = MappingProxyType({"onnx": Kind("Imported model", OnnxParams, OnnxForm, _untrained)})
+"""Kinds of models that were made elsewhere: they are stored and predict like the others."""
+
+
 def find_kind(kind: str) -> Kind:
-    """Return the kind of this name.
+    """Return the kind of this name that can be trained.
 
     Raises:
-        ParameterError: there is none.
+        ParameterError: there is none, or models of it are imported and not trained.
     """
+    if isinstance(kind, str) and kind in IMPORTED:
+        raise ParameterError(
+            f"models of the kind {kind!r} are imported, not trained; trained can be {', '.join(KINDS)}",
+            parameter="kind",
+            given=repr(kind),
+            allowed=list(KINDS),
+        )
     if not isinstance(kind, str) or kind not in KINDS:
         raise ParameterError(
             f"there is no kind of surrogate {kind!r}; there are {', '.join(KINDS)}",

@@ -24,7 +24,8 @@ from safetensors.numpy import save as to_safetensors
 
 from engine.errors import ModelFileError, ParameterError
 from engine.surrogates.intervals import Intervals
-from engine.surrogates.kinds import check_params, find_kind
+from engine.surrogates.kinds import IMPORTED, KINDS, Kind
+from engine.surrogates.params import complete
 from engine.surrogates.stored import ArraySpec, take
 from engine.surrogates.surrogate import LARGEST_MODEL, Surrogate
 
@@ -33,7 +34,7 @@ VERSION = 2
 LARGEST_HEADER = 2**20
 LARGEST_FILE = LARGEST_MODEL + LARGEST_HEADER + 8
 
-_DTYPES: dict[str, np.dtype[Any]] = {"F64": np.dtype("<f8"), "I32": np.dtype("<i4")}
+_DTYPES: dict[str, np.dtype[Any]] = {"F64": np.dtype("<f8"), "I32": np.dtype("<i4"), "U8": np.dtype("u1")}
 _SUMMARIES = ("input_ranges", "output_ranges", "input_sd", "output_sd")
 _FIELDS = {"format", "version", "kind", "params", "inputs", "outputs", "n_rows", "sha256"}
 _FIELDS_OF_VERSION = {1: _FIELDS, VERSION: _FIELDS | {"choice"}}
@@ -48,7 +49,8 @@ def save(surrogate: Surrogate, path: Path) -> None:
 def load(path: Path) -> Surrogate:
     """Return the surrogate of a model file; it predicts what the stored one predicted, to the last bit.
 
-    Reads at most LARGEST_FILE bytes, whatever the file claims to hold, and runs nothing of it.
+    Reads at most LARGEST_FILE bytes, whatever the file claims to hold, and runs nothing of it; but for an imported
+    model, whose ONNX file is looked at and run in a process of its own (``onnx_sandbox``).
 
     Raises:
         ModelFileError: the file is damaged, altered, not a model file, or of another version.
@@ -100,7 +102,8 @@ def _read(content: bytes) -> Surrogate:
     arrays = _arrays(content)
     if model.pop("sha256") != _checksum(model, arrays):
         raise ModelFileError("the model file does not match its checksum: it was damaged or altered")
-    params = _complete_params(model)
+    kind = _kind(model)
+    params = _complete_params(model, kind)
     d, m = len(model["inputs"]), len(model["outputs"])
     summaries = _summaries({name: arrays.pop(name) for name in _SUMMARIES if name in arrays}, d, m)
     of_intervals = {name: arrays.pop(name) for name in list(arrays) if name.startswith(_INTERVALS)}
@@ -111,7 +114,7 @@ def _read(content: bytes) -> Surrogate:
         outputs=tuple(model["outputs"]),
         n_rows=model["n_rows"],
         **summaries,
-        form=find_kind(model["kind"]).form.from_arrays(arrays, d, m),
+        form=kind.form.from_arrays(arrays, d, m),
         choice=_choice(model),
         intervals=Intervals.from_arrays(_bare(of_intervals), d, m) if of_intervals else None,
     )
@@ -144,18 +147,26 @@ def _description(content: bytes) -> dict[str, Any]:
         if not is_sound or len(set(tags)) < len(tags):
             raise ModelFileError(f"the {name} of the model are not a list of different tags")
     n_rows = model["n_rows"]
-    if isinstance(n_rows, bool) or not isinstance(n_rows, int) or n_rows < 1:
-        raise ModelFileError("the model's number of rows is not a whole number from 1")
+    least = 0 if model["kind"] in list(IMPORTED) else 1  # who knows what an imported model was trained on
+    if isinstance(n_rows, bool) or not isinstance(n_rows, int) or n_rows < least:
+        raise ModelFileError(f"the model's number of rows is not a whole number from {least}")
     return model
 
 
-def _complete_params(model: Mapping[str, Any]) -> dict[str, Any]:
+def _kind(model: Mapping[str, Any]) -> Kind:
+    known = {**KINDS, **IMPORTED}
+    if not isinstance(model["kind"], str) or model["kind"] not in known:
+        raise ModelFileError(f"there is no kind of surrogate {model['kind']!r:.40}")
+    return known[model["kind"]]
+
+
+def _complete_params(model: Mapping[str, Any], kind: Kind) -> dict[str, Any]:
     if not isinstance(model["params"], dict):
         raise ModelFileError("the model's hyperparameters are not an object")
     try:
-        return check_params(model["kind"], model["params"])
+        return complete(kind.params, model["params"], kind=model["kind"])
     except ParameterError as error:
-        raise ModelFileError(f"the model's kind or hyperparameters are not allowed: {error}") from error
+        raise ModelFileError(f"the model's hyperparameters are not allowed: {error}") from error
 
 
 def _choice(model: Mapping[str, Any]) -> dict[str, Any] | None:

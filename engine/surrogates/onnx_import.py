@@ -1,41 +1,30 @@
-"""Models made elsewhere, taken in as ONNX files: looked at in a process of their own, and never trusted.
+"""Models made elsewhere, taken in as ONNX files: looked at and run in a process of their own, and never trusted.
 
-A file is first read and run by ``engine.surrogates.onnx_sandbox``, a process with little memory and time. Only plain
-arithmetic is let through: no loops, no data in other files, no operator beyond a list. What passed there predicts here
-with the same bytes and the same size of batch, so that it takes no more memory than it did there.
+A file is read and run by ``engine.surrogates.onnx_sandbox`` only, at import and ever after: a process with little
+memory and time. Only plain arithmetic is let through: no loops, no data in other files, no operator beyond a list. That
+alone would not do: what a file costs may depend on the numbers that it is given.
 
 The file says little of what it takes and gives, so that the tags, types and bounds of its inputs are declared with it.
 """
 
 import functools
-import json
 import math
-import subprocess
-import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from pathlib import Path
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 
-from engine.errors import EngineError, ModelFileError, ParameterError
+from engine.errors import ModelFileError, ParameterError
 from engine.surrogates.arrays import Floats
-from engine.surrogates.onnx_sandbox import Refused, open_session, run_session
+from engine.surrogates.onnx_worker import OnnxRefused, Worker
+from engine.surrogates.stored import ArraySpec, take
+
+__all__ = ["LARGEST_FILE", "TYPES", "InputDeclaration", "OnnxForm", "OnnxRefused", "of_file", "probe_points"]
 
 LARGEST_FILE = 64 * 2**20
-MOST_SECONDS = 60.0
-"""Wall time in which the sandbox must answer."""
-
 N_PROBES = 16
 TYPES = ("real", "integer")
-
-
-class OnnxRefused(EngineError):  # noqa: N818  (an answer, not a fault)
-    """An ONNX file is not one that will be run as a model."""
-
-    code = "model.onnx_refused"
-    title = "This ONNX file cannot be used as a model."
 
 
 @dataclass(frozen=True)
@@ -73,11 +62,21 @@ class OnnxForm:
 
     Attributes:
         content: the file's bytes, shape (n_bytes,), uint8.
+        is_integer: 1 where an input takes whole numbers, else 0, shape (d,), int32.
         n_outputs: columns that it predicts.
     """
 
-    content: np.ndarray[Any, np.dtype[np.uint8]]
+    content: np.ndarray[Any, np.dtype[np.uint8]] = field(repr=False)
+    is_integer: np.ndarray[Any, np.dtype[np.int32]]
     n_outputs: int
+
+    def __post_init__(self) -> None:
+        if len(self.content) > LARGEST_FILE:
+            raise OnnxRefused(
+                f"the ONNX file has {len(self.content)} bytes; at most {LARGEST_FILE} are read",
+                n_bytes=len(self.content),
+                allowed=LARGEST_FILE,
+            )
 
     def predict(self, X: Floats) -> Floats:
         """Return predictions (n, m) for finite X (n, d).
@@ -85,15 +84,16 @@ class OnnxForm:
         Raises:
             OnnxRefused: the file cannot be run on these rows, though it could on those that it was tried with.
         """
-        try:
-            Y: Floats = run_session(self._session, X)
-        except Refused as refused:
-            raise OnnxRefused(f"the ONNX file cannot be run: {refused}") from refused
+        if len(X) == 0:
+            return np.empty((0, self.n_outputs))
+        Y = self._worker.predict(X)
+        if Y.shape[1] != self.n_outputs:
+            raise OnnxRefused(f"the ONNX file gives {Y.shape[1]} outputs, but {self.n_outputs} tags are declared")
         return Y
 
     def arrays(self) -> dict[str, np.ndarray[Any, Any]]:
-        """Return what is stored: the file itself."""
-        return {"onnx": self.content}
+        """Return what is stored: the file itself, and which inputs are whole numbers."""
+        return {"onnx": self.content, "is_integer": self.is_integer}
 
     @classmethod
     def from_arrays(cls, arrays: Mapping[str, np.ndarray[Any, Any]], n_inputs: int, n_outputs: int) -> "OnnxForm":
@@ -102,41 +102,47 @@ class OnnxForm:
         Raises:
             ModelFileError: there is no such file, or it is refused.
         """
-        content = arrays.get("onnx")
-        if content is None or len(arrays) != 1 or content.dtype != np.uint8 or content.ndim != 1:
-            raise ModelFileError("a stored ONNX model is one array of bytes, which is not what is there")
+        specs = {"onnx": ArraySpec(np.uint8, (-1,)), "is_integer": ArraySpec(np.int32, (n_inputs,))}
+        found = take(arrays, specs)
+        if not np.isin(found["is_integer"], (0, 1)).all():
+            raise ModelFileError("the types of the inputs of an imported model must be 0 or 1")
         try:
-            return of_file(content.tobytes(), np.zeros((1, n_inputs)), n_outputs)
+            form = cls(found["onnx"], found["is_integer"], n_outputs)
+            form.predict(np.zeros((1, n_inputs)))
         except OnnxRefused as refused:
-            raise ModelFileError(f"the stored ONNX file is refused: {refused}") from refused
+            raise ModelFileError(f"the stored ONNX file cannot be used: {refused}") from refused
+        return form
+
+    def close(self) -> None:
+        """End the process that the file runs in; the next prediction starts another."""
+        self._worker.close()
 
     @functools.cached_property
-    def _session(self) -> Any:
-        return open_session(self.content.tobytes())
+    def _worker(self) -> Worker:
+        return Worker(self.content)
 
 
-def of_file(content: bytes, probe: Floats, n_outputs: int) -> OnnxForm:
+def of_file(content: bytes, inputs: Sequence[InputDeclaration], n_outputs: int) -> OnnxForm:
     """Return a form that predicts with an ONNX file.
 
     Args:
         content: the file.
-        probe: rows of inputs that it must be able to predict, shape (k, d), k >= 1.
+        inputs: what its d inputs are, in its order. It must predict whatever lies within their bounds.
         n_outputs: columns that it must give.
 
     Raises:
         OnnxRefused: it is too large, no ONNX file, uses what is not allowed, does not take or give so many columns,
-            needs too much memory or time, or predicts differently here than in the sandbox.
+            needs too much memory or time, or its prediction of a row is not finite or depends on other rows.
     """
-    if len(content) > LARGEST_FILE:
-        raise OnnxRefused(
-            f"the ONNX file has {len(content)} bytes; at most {LARGEST_FILE} are read",
-            n_bytes=len(content),
-            allowed=LARGEST_FILE,
-        )
-    there = _tried(content, probe, n_outputs)
-    form = OnnxForm(np.frombuffer(content, dtype=np.uint8), n_outputs)
-    if not np.array_equal(form.predict(probe), there):
-        raise OnnxRefused("the ONNX file does not predict the same twice")
+    is_integer = np.array([each.type == "integer" for each in inputs], dtype=np.int32)
+    form = OnnxForm(np.frombuffer(content, dtype=np.uint8), is_integer, n_outputs)
+    probe = probe_points(inputs)
+    Y = form.predict(probe)
+    if not np.isfinite(Y).all():
+        raise OnnxRefused("the ONNX file predicts values that are no finite numbers within the declared bounds")
+    alone = np.concatenate([form.predict(probe[[i]]) for i in range(len(probe))])
+    if not np.allclose(alone, Y, rtol=1e-5, atol=1e-7 * float(np.abs(Y).max(initial=0))):
+        raise OnnxRefused("the ONNX file's prediction of a row depends on the rows that are asked for with it")
     return form
 
 
@@ -150,30 +156,3 @@ def probe_points(inputs: Sequence[InputDeclaration]) -> Floats:
     is_integer = np.array([each.type == "integer" for each in inputs])
     inside[:, is_integer] = np.round(inside[:, is_integer])
     return np.vstack([lower, upper, inside])
-
-
-def _tried(content: bytes, probe: Floats, n_outputs: int) -> Floats:
-    """Return what the file predicts for the probe in the sandbox."""
-    request = {"n_outputs": n_outputs, "probe": probe.tolist()}
-    try:
-        done = subprocess.run(
-            [sys.executable, "-m", "engine.surrogates.onnx_sandbox"],
-            input=json.dumps(request).encode() + b"\n" + content,
-            capture_output=True,
-            timeout=MOST_SECONDS,
-            cwd=Path(__file__).parents[2],
-            env={"OMP_NUM_THREADS": "1", "PATH": ""},
-            check=False,
-        )
-    except subprocess.TimeoutExpired as error:
-        raise OnnxRefused(f"the ONNX file was not loaded and run within {MOST_SECONDS:.0f} seconds") from error
-    try:
-        answer = json.loads(done.stdout)
-    except ValueError as error:
-        raise OnnxRefused(
-            "the ONNX file was stopped: it needs more memory or time than a model may, or is not sound",
-            exit_status=done.returncode,
-        ) from error
-    if "refused" in answer:
-        raise OnnxRefused(f"the ONNX file is refused: {answer['refused']}", reason=answer["refused"])
-    return np.array(answer["outputs"], dtype=np.float64).reshape(len(probe), n_outputs)

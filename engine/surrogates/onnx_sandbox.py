@@ -1,24 +1,38 @@
-"""The process in which an ONNX file from outside is looked at first: with little memory, little time, and nothing else.
+"""The process in which an ONNX file from outside is looked at and run: with little memory and time, and nothing else.
 
-    python -m engine.surrogates.onnx_sandbox < request > answer
+    python -P engine/surrogates/onnx_sandbox.py < requests > answers
 
-The request is a line of JSON, {"n_outputs", "probe": rows of inputs}, and then the file. The answer is a
-line of JSON: {"outputs": predictions of the probe} or {"refused": why}. Whatever else happens, such as an end by the
-limits below, is a refusal too: ``engine.surrogates.onnx_import`` puts it into words.
+``engine.surrogates.onnx_worker`` starts it and talks with it. First comes a line of JSON, {"n_bytes"}, and the file;
+the answer is {"ready": true} or {"refused": why}. Then, as often as wanted, a line {"shape": [n, d]} and X, n d numbers
+of float64; the answer is {"shape": [n, m]} and Y alike, or {"refused": why}. Whatever else happens, such as an end by
+the limits below, is a refusal too. Who is asked nothing for a while ends.
+
+By the time the file is read no further file, socket or process can be opened, and nothing can be written but answers.
+This file imports nothing of ours, so that starting it loads only what it needs.
 """
 
+import importlib
 import json
-import resource
+import os
+import select
 import sys
-from typing import Any
+from typing import Any, BinaryIO
 
 MOST_MEMORY = 2 * 2**30
 """Bytes of address space: onnxruntime itself takes about a quarter of it."""
 
 MOST_CPU_SECONDS = 20
+"""Processor time for loading the file, and for each request."""
 
-BATCH = 256
-"""Rows that are predicted at once, here and ever after: what fitted into the memory here fits there."""
+IDLE_SECONDS = 60
+
+BATCH = 64
+"""Rows that are predicted at once, the last of them repeated where there are fewer: a kernel may round differently for
+another number of rows, and a row shall get the same bits in any company. A file that fixes a number gets that."""
+
+LARGEST_BATCH = 4096
+
+LONGEST_LINE = 10_000
 
 DOMAINS = ("", "ai.onnx", "ai.onnx.ml")
 
@@ -39,18 +53,73 @@ class Refused(Exception):  # noqa: N818  (an answer, not a fault)
 
 
 def main() -> None:
-    """Answer one request."""
-    resource.setrlimit(resource.RLIMIT_AS, (MOST_MEMORY, MOST_MEMORY))
-    resource.setrlimit(resource.RLIMIT_CPU, (MOST_CPU_SECONDS, MOST_CPU_SECONDS))
-    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-    request = json.loads(sys.stdin.buffer.readline())
-    content = sys.stdin.buffer.read()
+    """Look at one file, then answer requests until they end."""
+    requests, answers = sys.stdin.buffer, os.fdopen(os.dup(1), "wb")
+    os.dup2(2, 1)  # whatever a library prints is no answer
+    _load_libraries()
+    _limit()
     try:
+        header = json.loads(requests.readline(LONGEST_LINE))
+        content = requests.read(header["n_bytes"])
         look_at(content)
-        answer: dict[str, Any] = {"outputs": _probed(content, request)}
+        session = _opened(content)
     except Refused as refused:
-        answer = {"refused": str(refused)}
-    sys.stdout.write(json.dumps(answer))
+        _tell(answers, {"refused": str(refused)})
+        return
+    del content
+    _tell(answers, {"ready": True})
+    while shape := _asked(requests):
+        _answer(session, requests, answers, shape)
+
+
+def _load_libraries() -> None:
+    """Import what will be needed while files can still be opened."""
+    for name in ("google.protobuf.message", "numpy", "onnx.checker", "onnxruntime"):
+        importlib.import_module(name)
+
+
+def _limit() -> None:
+    """Give up what is not needed from here on."""
+    import resource  # Unix has it; to import this file is possible everywhere
+
+    resource.setrlimit(resource.RLIMIT_AS, (MOST_MEMORY, MOST_MEMORY))
+    for given_up in (resource.RLIMIT_CORE, resource.RLIMIT_FSIZE, resource.RLIMIT_NOFILE, resource.RLIMIT_NPROC):
+        resource.setrlimit(given_up, (0, 0))
+    _allow_time()
+
+
+def _allow_time() -> None:
+    """Let this process compute for MOST_CPU_SECONDS from now; then the system ends it."""
+    import resource
+
+    used = resource.getrusage(resource.RUSAGE_SELF)
+    until = int(used.ru_utime + used.ru_stime) + MOST_CPU_SECONDS + 1
+    resource.setrlimit(resource.RLIMIT_CPU, (until, resource.RLIM_INFINITY))
+
+
+def _asked(requests: BinaryIO) -> list[int] | None:
+    """Return the shape of the next X; None when nobody asks any more."""
+    ready, _, _ = select.select([requests], [], [], IDLE_SECONDS)
+    line = requests.readline(LONGEST_LINE) if ready else b""
+    return json.loads(line)["shape"] if line else None
+
+
+def _answer(session: Any, requests: BinaryIO, answers: BinaryIO, shape: list[int]) -> None:
+    import numpy as np
+
+    X = np.frombuffer(requests.read(shape[0] * shape[1] * 8)).reshape(shape)
+    _allow_time()
+    try:
+        Y = run_session(session, X)
+    except Refused as refused:
+        _tell(answers, {"refused": str(refused)})
+    else:
+        _tell(answers, {"shape": Y.shape}, Y.tobytes())
+
+
+def _tell(answers: BinaryIO, line: dict[str, Any], content: bytes = b"") -> None:
+    answers.write(json.dumps(line).encode() + b"\n" + content)
+    answers.flush()
 
 
 def look_at(content: bytes) -> None:
@@ -83,7 +152,7 @@ def look_at(content: bytes) -> None:
     try:
         onnx.checker.check_model(model)
     except onnx.checker.ValidationError as error:
-        raise Refused(f"it is not sound: {str(error).splitlines()[0]:.200}") from error
+        raise Refused(f"it is not sound: {_first_line(error)}") from error
 
 
 def open_session(content: bytes) -> Any:
@@ -98,7 +167,7 @@ def open_session(content: bytes) -> Any:
 
 
 def run_session(session: Any, X: Any) -> Any:
-    """Return the predictions (n, m) of a session for X (n, d), float64, BATCH rows at a time.
+    """Return the predictions (n, m) of a session for X (n, d), n >= 1, float64, a batch at a time.
 
     Raises:
         Refused: it does not take one matrix, or one column for each input, of numbers; or does not give one row of
@@ -106,8 +175,17 @@ def run_session(session: Any, X: Any) -> Any:
     """
     import numpy as np
 
-    parts = [_run_batch(session, X[start : start + BATCH]) for start in range(0, len(X), BATCH)]
-    return np.concatenate(parts) if parts else _run_batch(session, np.zeros((1, X.shape[1])))[:0]
+    size = _batch_size(session)
+    batches = [X[start : start + size] for start in range(0, len(X), size)]
+    batches[-1] = np.concatenate([batches[-1], np.repeat(batches[-1][-1:], size - len(batches[-1]), axis=0)])
+    return np.concatenate([_run_batch(session, batch) for batch in batches])[: len(X)]
+
+
+def _batch_size(session: Any) -> int:
+    fixed = {given.shape[0] for given in session.get_inputs() if given.shape and isinstance(given.shape[0], int)}
+    if not all(1 <= size <= LARGEST_BATCH for size in fixed):
+        raise Refused(f"it takes {max(fixed)} rows at once; from 1 to {LARGEST_BATCH} are given")
+    return min(fixed, default=BATCH)
 
 
 def _run_batch(session: Any, X: Any) -> Any:
@@ -116,17 +194,18 @@ def _run_batch(session: Any, X: Any) -> Any:
     types = {"tensor(float)": np.float32, "tensor(double)": np.float64}
     taken = session.get_inputs()
     if unfit := [each.name for each in taken if each.type not in types]:
-        raise Refused(f"its input {unfit[0]!r} is not a tensor of float or double")
-    if len(taken) == 1:
-        given = {taken[0].name: X.astype(types[taken[0].type])}
-    elif len(taken) == X.shape[1]:
-        given = {each.name: X[:, [j]].astype(types[each.type]) for j, each in enumerate(taken)}
-    else:
-        raise Refused(f"it takes {len(taken)} inputs, but {X.shape[1]} tags are declared")
+        raise Refused(f"its input {unfit[0]!r:.60} is not a tensor of float or double")
+    with np.errstate(over="ignore"):
+        if len(taken) == 1:
+            given = {taken[0].name: X.astype(types[taken[0].type])}
+        elif len(taken) == X.shape[1]:
+            given = {each.name: X[:, [j]].astype(types[each.type]) for j, each in enumerate(taken)}
+        else:
+            raise Refused(f"it takes {len(taken)} inputs, but {X.shape[1]} tags are declared")
     try:
         found = session.run(None, given)
     except Exception as error:  # onnxruntime has many, none of them public
-        raise Refused(f"it cannot be run with {X.shape[1]} inputs: {str(error).splitlines()[0]:.200}") from error
+        raise Refused(f"it cannot be run with {X.shape[1]} inputs: {_first_line(error)}") from error
     columns = [np.asarray(each) for each in found]
     for each in columns:
         if each.dtype.kind not in "fiu" or each.ndim not in (1, 2) or len(each) != len(X):
@@ -134,26 +213,15 @@ def _run_batch(session: Any, X: Any) -> Any:
     return np.column_stack([each.astype(np.float64) for each in columns])
 
 
-def _probed(content: bytes, request: dict[str, Any]) -> list[list[float]]:
-    """Return the predictions of the probe; every row must be predicted as it is alone."""
-    import numpy as np
-
-    X = np.array(request["probe"], dtype=np.float64)
+def _opened(content: bytes) -> Any:
     try:
-        session = open_session(content)
+        return open_session(content)
     except Exception as error:
-        raise Refused(f"onnxruntime cannot load it: {str(error).splitlines()[0]:.200}") from error
-    _run_batch(session, np.resize(X, (BATCH, X.shape[1])))  # whether a full batch fits into the memory
-    Y = run_session(session, X)
-    if Y.shape[1] != request["n_outputs"]:
-        raise Refused(f"it gives {Y.shape[1]} outputs, but {request['n_outputs']} tags are declared")
-    if not np.isfinite(Y).all():
-        raise Refused("it predicts values that are no finite numbers within the declared bounds")
-    alone = np.concatenate([_run_batch(session, X[[i]]) for i in range(len(X))])
-    if not np.allclose(alone, Y, rtol=1e-5, atol=1e-7 * float(np.abs(Y).max(initial=0))):
-        raise Refused("its prediction of a row depends on the rows that are asked for with it")
-    predictions: list[list[float]] = Y.tolist()
-    return predictions
+        raise Refused(f"onnxruntime cannot load it: {_first_line(error)}") from error
+
+
+def _first_line(error: Exception) -> str:
+    return f"{(str(error).splitlines() or [''])[0]:.200}"
 
 
 def _look_at_tensor(tensor: Any) -> None:

@@ -102,7 +102,21 @@ class AutoParams:
     )
 
 
-Params = LinearParams | RidgeParams | ForestParams | BoostingParams | GaussianProcessParams | NetworkParams | AutoParams
+@dataclass(frozen=True)
+class OnnxParams:
+    """A model that was made elsewhere: nothing of it can be set."""
+
+
+Params = (
+    LinearParams
+    | RidgeParams
+    | ForestParams
+    | BoostingParams
+    | GaussianProcessParams
+    | NetworkParams
+    | AutoParams
+    | OnnxParams
+)
 
 _REAL = (float, float | None)
 """Types of fields that take any number; the others take whole numbers."""

@@ -33,10 +33,10 @@ class Surrogate:
     """A trained model of one module. It never changes; ``fit`` and ``load`` make it.
 
     Attributes:
-        kind: its kind, a key of KINDS.
+        kind: its kind, a key of KINDS or, made elsewhere, of IMPORTED.
         params: its complete hyperparameters.
         inputs, outputs: the tags of the columns of X and Y.
-        n_rows: rows it was trained on.
+        n_rows: rows it was trained on; 0 for an imported model, of which that is not known.
         input_ranges, output_ranges: lowest and highest value of each tag in those rows, (d, 2) and (m, 2).
         input_sd, output_sd: standard deviation of each tag in those rows (divided by n), (d,) and (m,).
         form: the arrays that predict.
@@ -132,7 +132,7 @@ def fit(
     """
     complete = check_params(kind, params)
     seed, n_jobs = whole_number("seed", seed, 0, LARGEST_SEED), whole_number("n_jobs", n_jobs, 1, 1024)
-    inputs, outputs = _distinct("inputs", inputs), _distinct("outputs", outputs)
+    inputs, outputs = distinct("inputs", inputs), distinct("outputs", outputs)
     X, Y = _trainable("X", X, inputs), _trainable("Y", Y, outputs)
     if len(X) != len(Y):
         raise ShapeError(
@@ -185,7 +185,12 @@ def _trainable(name: str, values: Any, tags: tuple[str, ...]) -> Floats:
     return array
 
 
-def _distinct(name: str, tags: Sequence[str]) -> tuple[str, ...]:
+def distinct(name: str, tags: Sequence[str]) -> tuple[str, ...]:
+    """Return the tags, at least one and each of its own name.
+
+    Raises:
+        TrainingError: they are not that; the message tells which are there twice.
+    """
     if isinstance(tags, str) or not isinstance(tags, Iterable) or not all(isinstance(tag, str) for tag in tags):
         raise TrainingError(f"{name} must be a list of tags, not {tags!r}", argument=name)
     if len(tags) == 0:
