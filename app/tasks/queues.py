@@ -3,12 +3,18 @@
 from celery import shared_task
 
 from app.libs.enums import Queue, TaskKind
-from app.tasks import analysis, imports, optimization, training
+from app.tasks import analysis, imports, model_import, optimization, training
 from app.tasks.claim import Claim
+
+
+def make_model(claim: Claim) -> None:
+    """Train a model, or take one in that was made elsewhere."""
+    (model_import.import_model if "source_key" in claim.payload else training.train_model)(claim)
+
 
 WORK = {
     TaskKind.IMPORT: imports.import_upload,
-    TaskKind.TRAIN: training.train_model,
+    TaskKind.TRAIN: make_model,
     TaskKind.OPTIMIZE: optimization.optimize,
     TaskKind.ANALYZE: analysis.analyze,
 }

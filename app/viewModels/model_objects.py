@@ -19,6 +19,11 @@ def key(model_id: UUID, fence: int) -> str:
     return f"{PREFIX}{model_id}/{fence}.safetensors"
 
 
+def source_key(model_id: UUID) -> str:
+    """Return where the file of an imported model waits for its import; ``sweep`` takes it if that fails."""
+    return f"{PREFIX}{model_id}/source.onnx"
+
+
 def discard_unowned(model_id: UUID, key: str) -> None:
     """Delete a file unless the model came to own it after all, in a transaction of its own."""
     db.session.rollback()  # whatever failed

@@ -58,11 +58,11 @@ def train(
     """
     module = visible(Module, module_id, to=actor, needs=Scope.MODEL_WRITE)
     complete = check_params(kind, params)
-    version = _version(module, dataset_version)
+    version = version_of(module, dataset_version)
     module_tags.check(module.inputs, module.outputs, version)
     held_out = _validation(validation or {}, version)
 
-    number = _next_number(module)
+    number = next_number(module)
     model_id = new_id()
     task = task_queue.submit(
         TaskKind.TRAIN,
@@ -223,8 +223,12 @@ def file(model_id: UUID, *, actor: Actor) -> Download:
     return downloads.of_object(model.artifact_key, file_name)
 
 
-def _version(module: Module, number: int | None) -> DatasetVersion:
-    """Return the version with this number, or the newest, of the data set that a module learns from."""
+def version_of(module: Module, number: int | None) -> DatasetVersion:
+    """Return the version with this number, or the newest, of the data set that a module learns from.
+
+    Raises:
+        AppError: DATASET_VERSION_NOT_FOUND.
+    """
     statement = select(DatasetVersion).where(DatasetVersion.dataset_id == module.dataset_id)
     if number is not None:
         statement = statement.where(DatasetVersion.number == number)
@@ -259,7 +263,7 @@ def _validation(asked: Mapping[str, Any], version: DatasetVersion) -> Validation
     return validation
 
 
-def _next_number(module: Module) -> int:
+def next_number(module: Module) -> int:
     """Count up in the database, so that two who ask at once get two numbers."""
     lock(module)
     module.last_model_number += 1

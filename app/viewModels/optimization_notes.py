@@ -128,6 +128,8 @@ def _active_limits(result: Mapping[str, Any]) -> Iterator[Note]:
 def _held_out(validation: Mapping[str, Any]) -> str:
     if validation["scheme"] == "group":
         return f"rows held out by {validation['group']}"
+    if validation["scheme"] == "none":
+        return "rows that it may have been made from"
     return "blocks of time held out" if validation["scheme"] == "time" else "rows held out at random"
 
 

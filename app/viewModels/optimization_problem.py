@@ -41,7 +41,9 @@ def complete(
     _check_inputs(roles, bounds=bounds, types=types, fixed=fixed)
     inputs = list(roles)
     problem = Problem(
-        variables=_variables(inputs, bounds=bounds, ranges=model.ranges, types=types, fixed=fixed),
+        variables=_variables(
+            inputs, bounds=bounds, ranges=model.ranges, types={**declared_types(model), **types}, fixed=fixed
+        ),
         fixed={tag: fixed[tag] for tag in inputs if tag in fixed},
         terms=tuple(Term(**term) for term in terms),
         limits=tuple(Limit(**limit) for limit in limits),
@@ -59,8 +61,12 @@ def of_process(
     types: Mapping[str, Mapping[str, Any]],
     fixed: Mapping[str, float],
     closes_cuts: bool,
+    declared: Mapping[str, Mapping[str, Any]],
 ) -> Problem:
     """Return the problem of a process, over the inputs that come from outside.
+
+    Args:
+        declared: the types of inputs that nothing is said of in ``types``.
 
     Bounds that are not given are what all models that take an input have seen. Scales that are not given are filled in
     by the worker, which has the models.
@@ -72,7 +78,7 @@ def of_process(
     roles = {tag: "control" if role == "cut" and closes_cuts else role for tag, role in process.roles.items()}
     _check_inputs(roles, bounds=bounds, types=types, fixed=fixed)
     problem = Problem(
-        variables=_variables(roles, bounds=bounds, ranges=process.ranges(), types=types, fixed=fixed),
+        variables=_variables(roles, bounds=bounds, ranges=process.ranges(), types={**declared, **types}, fixed=fixed),
         fixed={tag: fixed[tag] for tag in roles if tag in fixed},
         terms=tuple(Term(**term) for term in terms),
         limits=tuple(Limit(**limit) for limit in limits),
@@ -91,6 +97,11 @@ def _variables(
 ) -> tuple[Variable, ...]:
     free = [tag for tag in tags if tag not in fixed]
     return tuple(Variable(tag, *bounds.get(tag, ranges[tag]), **types.get(tag, {})) for tag in free)
+
+
+def declared_types(*models: Model) -> dict[str, dict[str, Any]]:
+    """Return the types of inputs that were declared when models were imported."""
+    return {tag: declared for model in models for tag, declared in model.options.get("types", {}).items()}
 
 
 def in_words(problem: Problem) -> str:

@@ -82,6 +82,7 @@ def start(
         process = visible(Process, process_id, to=actor, needs=Scope.OPTIMIZATION_WRITE)
         chosen = _models(process, models or {})
         composed = _composed(process.modules, {name: _outline(model) for name, model in chosen.items()})
+        declared = optimization_problem.declared_types(*chosen.values())
         db.session.commit()
     problem = optimization_problem.of_process(
         composed,
@@ -91,6 +92,7 @@ def start(
         types=inputs or {},
         fixed=fixed or {},
         closes_cuts=options.get("closes_cuts", False),
+        declared=declared,
     )
     check_solver(solver, len(problem.objectives))
     if mode != "joint":

@@ -12,6 +12,7 @@ from app.viewModels.training_rows import Rows
 from engine.honest import compare
 from engine.lookback import Lookback
 from engine.surrogates import Intervals, Surrogate
+from engine.surrogates.kinds import find_kind
 from engine.validation import CrossValidation, Validation
 
 
@@ -44,8 +45,10 @@ def load(model_id: UUID) -> tuple[Order, Rows]:
 
     Raises:
         TrainingError: no row has a value in every tag.
+        ParameterError: the model was not trained here, but imported.
     """
     model = db.session.get_one(Model, model_id)
+    find_kind(model.kind)
     version, validation = model.dataset_version, Validation.from_json(model.validation)
     lookback = module_tags.lookback_of(model)
     order = Order(

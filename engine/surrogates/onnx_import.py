@@ -8,7 +8,6 @@ The file says little of what it takes and gives, so that the tags, types and bou
 """
 
 import functools
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -26,6 +25,9 @@ LARGEST_FILE = 64 * 2**20
 N_PROBES = 16
 TYPES = ("real", "integer")
 
+LARGEST = 1e30
+"""Numbers beyond this (either sign) are no measurements, as in training."""
+
 
 @dataclass(frozen=True)
 class InputDeclaration:
@@ -33,11 +35,11 @@ class InputDeclaration:
 
     Attributes:
         tag: its name in the plant's tables.
-        lower, upper: the range in which the model is meant to be used, finite, in the unit of the tag.
+        lower, upper: the range in which the model is meant to be used, in the unit of the tag; at most LARGEST.
         type: "real" or "integer".
 
     Raises:
-        ParameterError: the bounds are not finite or in the wrong order, or the type is unknown.
+        ParameterError: the bounds are not such numbers or in the wrong order, or the type is unknown.
     """
 
     tag: str
@@ -46,9 +48,9 @@ class InputDeclaration:
     type: str = "real"
 
     def __post_init__(self) -> None:
-        if not (math.isfinite(self.lower) and math.isfinite(self.upper) and self.lower <= self.upper):
+        if not -LARGEST <= self.lower <= self.upper <= LARGEST:  # nor NaN
             raise ParameterError(
-                f"the bounds of {self.tag!r} must be two finite numbers in ascending order,"
+                f"the bounds of {self.tag!r} must be two numbers up to {LARGEST:g} in ascending order,"
                 f" not {self.lower!r} and {self.upper!r}",
                 tag=self.tag,
             )
@@ -138,8 +140,10 @@ def of_file(content: bytes, inputs: Sequence[InputDeclaration], n_outputs: int) 
     form = OnnxForm(np.frombuffer(content, dtype=np.uint8), is_integer, n_outputs)
     probe = probe_points(inputs)
     Y = form.predict(probe)
-    if not np.isfinite(Y).all():
-        raise OnnxRefused("the ONNX file predicts values that are no finite numbers within the declared bounds")
+    if not (np.abs(Y) <= LARGEST).all():  # nor NaN
+        raise OnnxRefused(
+            f"the ONNX file predicts values that are no finite numbers up to {LARGEST:g} within the declared bounds"
+        )
     alone = np.concatenate([form.predict(probe[[i]]) for i in range(len(probe))])
     if not np.allclose(alone, Y, rtol=1e-5, atol=1e-7 * float(np.abs(Y).max(initial=0))):
         raise OnnxRefused("the ONNX file's prediction of a row depends on the rows that are asked for with it")

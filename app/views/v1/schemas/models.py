@@ -5,12 +5,15 @@ from marshmallow import Schema, fields, validate
 from app.libs.enums import ModelState
 from app.utils.paging import LARGEST_NUMBER
 from app.viewModels.models import PARAMS_OF_KIND
+from app.viewModels.onnx_models import KIND as IMPORTED
 from app.viewModels.predictions import MOST_ROWS
 from app.views.v1.schemas.common import Input, Moment, NoteOut, name_field, page_out, page_query
 from app.views.v1.schemas.modules import ModuleInputOut
 
 KINDS = validate.OneOf(list(PARAMS_OF_KIND))
+KINDS_OUT = validate.OneOf([*PARAMS_OF_KIND, IMPORTED])
 SCHEMES = validate.OneOf(["random", "group", "time"])
+SCHEMES_OUT = validate.OneOf(["random", "group", "time", "none"])
 LARGEST_SEED = 2**32 - 1
 PARAMS = {
     "description": "Hyperparameters of the kind. Those left out take their defaults.",
@@ -58,7 +61,7 @@ class ModelChangeIn(Input):
 
 
 class ModelQuery(page_query("created_at", "name", "number", "kind", sort="-created_at")):
-    kind = fields.String(load_default=None, validate=KINDS)
+    kind = fields.String(load_default=None, validate=KINDS_OUT)
     state = fields.Enum(ModelState, by_value=True, load_default=None)
 
 
@@ -68,7 +71,11 @@ class AnyModelQuery(ModelQuery):
 
 
 class ValidationOut(Schema):
-    scheme = fields.String(required=True, validate=SCHEMES)
+    scheme = fields.String(
+        required=True,
+        validate=SCHEMES_OUT,
+        metadata={"description": "none: an imported model, held against rows that it may have been made from."},
+    )
     n_folds = fields.Integer(required=True)
     group = fields.String(required=True, allow_none=True)
 
@@ -138,7 +145,7 @@ class ModelOut(Schema):
     name = fields.String(required=True)
     state = fields.Enum(ModelState, by_value=True, required=True)
     is_production = fields.Boolean(required=True)
-    kind = fields.String(required=True, validate=KINDS)
+    kind = fields.String(required=True, validate=KINDS_OUT)
     params = fields.Dict(required=True, metadata=PARAMS)
     validation = fields.Nested(ValidationOut, required=True)
     seed = fields.Integer(required=True)
