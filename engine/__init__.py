@@ -7,7 +7,7 @@ In the order in which they are used:
     engine.folds        Validation, honest_scheme, folds, split_at: which rows are held out together
     engine.validation   cross_validate, CrossValidation: how well rows are predicted that a model has not seen
     engine.honest       compare, score_after, Note: what a score at random hides, and whether it lasts, in words
-    engine.surrogates   KINDS, describe_params, fit, save, load, to_onnx, Surrogate: models that predict outputs
+    engine.surrogates   KINDS, fit, save, load, to_onnx, import_onnx, Surrogate: models that predict outputs
     engine.importance   model_importance, held_out_importance, eliminate, select, Importance: which inputs matter
     engine.explain      partial_dependence, contributions, explain_change: why a model says what it says
     engine.problem      Problem, Variable, Term, Limit: what is free, what is wanted, and within which limits

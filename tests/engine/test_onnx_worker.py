@@ -210,6 +210,8 @@ def test_the_sandbox_can_open_nothing_once_it_reads_a_file(forbidden):
         b"[1]\n",
         b'{"shape": [1, 2]}\n',
         b'{"shape": [1, 1e9]}\n',
+        b'{"shape": [1, 2.0]}\n',
+        b"[" * 9000 + b"\n",
         b'{"shape": [1, 2]}\n12',
         b"x" * 50_000,
     ],
