@@ -1,8 +1,8 @@
 """How gunicorn serves Setpoint: `gunicorn -c gunicorn.py wsgi:app`.
 
-Every WebSocket holds a thread for as long as it is open, so the threads are what a worker can hold. Several
-workers work because clients use the WebSocket transport alone and the workers share Redis. Options are explained
-in docs/running.md.
+Every WebSocket and event stream holds a thread for as long as it is open, so the threads are what a worker can hold;
+three quarters of them may be held like that. Several workers work because clients use the WebSocket transport alone
+and the workers share Redis. Options are explained in docs/running.md.
 """
 
 import json
@@ -13,7 +13,7 @@ from datetime import UTC, datetime
 bind = os.environ.get("SETPOINT_WEB_BIND") or "127.0.0.1:8000"
 workers = int(os.environ.get("SETPOINT_WEB_WORKERS") or 1)
 worker_class = "gthread"
-threads = int(os.environ.get("SETPOINT_WEB_THREADS") or 64)  # above the expected sockets + requests
+threads = int(os.environ.get("SETPOINT_WEB_THREADS") or 64)  # well above the expected sockets and streams
 worker_connections = threads + 1000  # the rest are kept alive or wait for a thread
 timeout = 60
 graceful_timeout = 5  # a socket never ends by itself: do not wait for it for long

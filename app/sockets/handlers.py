@@ -1,12 +1,18 @@
-"""What a Socket.IO client can say: connect with a token, ``subscribe`` to a task, ``unsubscribe``.
+"""What a Socket.IO client can say, each answered with ``{"ok": true}`` or ``{"ok": false, "problem": {...}}``.
 
-    subscribe {"task_id": "...", "after": 17}  ->  {"ok": true} or {"ok": false, "problem": {...}}
+    connect             auth: {"token": "..."}
+    authenticate        {"token": "..."}                   a fresh one, before the old one expires or within a minute
+    subscribe           {"task_id": "...", "after": 17}    then it is told ``task_event`` for every event above 17
+    unsubscribe         {"task_id": "..."}
+    subscribe_tasks                                        then ``task_changed`` whenever a task of its list changes
+    unsubscribe_tasks
 
-After that the client is told ``task_event`` for every event with a number above ``after`` (0: from the beginning), or
-``unsubscribed`` once it may not follow the task any more.
+It is told ``unsubscribed`` with a reason, and the number of the last event, when the task or the right to follow ends,
+and ``tasks_unsubscribed`` with a reason in place of further ``task_changed``.
 """
 
-from contextlib import suppress
+from collections.abc import Callable
+from functools import wraps
 from typing import Any
 from uuid import UUID
 
@@ -14,77 +20,94 @@ from flask import current_app, request
 from flask_socketio import ConnectionRefusedError
 
 from app.extensions import socketio
-from app.libs.actor import Actor
 from app.libs.error_codes import ErrorCode
 from app.libs.errors import AppError, problem
+from app.sockets.clients import Clients, room
+from app.sockets.courier import Courier
 from app.utils import sqlite
 from app.utils.paging import LARGEST_NUMBER
-from app.viewModels import accounts, task_log, tasks, tokens
+from app.viewModels import tasks, tokens
 
 
 @socketio.on("connect")
 def connect(auth: Any = None) -> None:
-    """Admit a client that brings an access token: ``auth: {"token": "..."}``."""
+    """Admit a client that brings an access token."""
     try:
-        actor = tokens.actor_of_access_token(str(auth.get("token", "")) if isinstance(auth, dict) else "")
+        _clients().admit(request.sid, tokens.actor_of_access_token(_token(auth)))
     except AppError as error:
         raise ConnectionRefusedError(error.detail, _told(error)) from error
-    _actors()[request.sid] = actor
 
 
 @socketio.on("disconnect")
 def disconnect(_reason: str | None = None) -> None:
     """Forget the client."""
-    _actors().pop(request.sid, None)
+    _clients().forget(request.sid)
 
 
-@socketio.on("subscribe")
-def subscribe(message: Any) -> dict[str, Any]:
+def answers(event: str) -> Callable:
+    """Register a handler; what it raises at a client becomes its answer. Handlers only read."""
+
+    def decorate(handler: Callable[[Any], dict[str, Any] | None]) -> Callable:
+        @socketio.on(event)
+        @wraps(handler)
+        def answered(message: Any = None) -> dict[str, Any]:
+            try:
+                with sqlite.reading():
+                    return {"ok": True, **(handler(message) or {})}
+            except AppError as error:
+                return {"ok": False, "problem": _told(error)}
+
+        return answered
+
+    return decorate
+
+
+@answers("authenticate")
+def authenticate(message: Any) -> dict[str, Any]:
+    """Take a fresh token in place of the one that the client connected with."""
+    actor = tokens.actor_of_access_token(_token(message))
+    _clients().renew(request.sid, actor)
+    return {"expires_at": actor.expires_at}
+
+
+@answers("subscribe")
+def subscribe(message: Any) -> None:
     """Follow a task's events from a number on."""
-    known = _actors().get(request.sid)
-    try:
-        task_id, after = _parse(message)
-        _check(known, task_id)
-    except AppError as error:
-        return {"ok": False, "problem": _told(error)}
-    app = current_app._get_current_object()
-
-    def fetch(number: int) -> list[dict[str, Any]]:
-        with app.app_context(), sqlite.reading():
-            return task_log.after(task_id, number, limit=tasks.EVENTS_A_PAGE)
-
-    def may_follow() -> bool:
-        with app.app_context(), sqlite.reading(), suppress(AppError):
-            _check(known, task_id)
-            return True
-        return False
-
-    room = task_log.room(task_id)
-    socketio.server.manager.follow(request.sid, room, after=after, fetch=fetch, may_follow=may_follow)
-    return {"ok": True}
-
-
-@socketio.on("unsubscribe")
-def unsubscribe(message: Any) -> dict[str, Any]:
-    """Stop following a task."""
-    try:
-        task_id, _after = _parse(message)
-    except AppError as error:
-        return {"ok": False, "problem": _told(error)}
-    socketio.server.manager.unfollow(request.sid, task_log.room(task_id))
-    return {"ok": True}
-
-
-def _actors() -> dict[str, Actor]:
-    return current_app.extensions.setdefault("socket_actors", {})
-
-
-def _check(known: Actor | None, task_id: UUID) -> None:
-    """Refuse a client whose session has ended, or who may not see the task."""
-    actor = known and accounts.actor_of(known.id, known.session_id)
-    if actor is None:
-        raise AppError(ErrorCode.SESSION_ENDED)
+    actor = _clients().actor_of(request.sid)
+    task_id, after = _parse(message)
     tasks.get(task_id, actor=actor)
+    _courier().follow(request.sid, task_id, after)
+
+
+@answers("unsubscribe")
+def unsubscribe(message: Any) -> None:
+    """Stop following a task."""
+    task_id, _after = _parse(message)
+    _courier().unfollow(request.sid, task_id)
+
+
+@answers("subscribe_tasks")
+def subscribe_tasks(_message: Any = None) -> None:
+    """Be told of every change in the user's list of tasks."""
+    _clients().watch_tasks(request.sid, _clients().actor_of(request.sid))
+
+
+@answers("unsubscribe_tasks")
+def unsubscribe_tasks(_message: Any = None) -> None:
+    """Stop being told of them."""
+    socketio.server.leave_room(request.sid, room(_clients().actor_of(request.sid).id))
+
+
+def _clients() -> Clients:
+    return current_app.extensions["socket_clients"]
+
+
+def _courier() -> Courier:
+    return current_app.extensions["task_courier"]
+
+
+def _token(message: Any) -> str:
+    return str(message.get("token", "")) if isinstance(message, dict) else ""
 
 
 def _parse(message: Any) -> tuple[UUID, int]:

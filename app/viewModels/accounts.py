@@ -5,6 +5,7 @@ good while the session is. Whether it is stands in the database and is read at e
 acts at once and everywhere.
 """
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import timedelta
 from uuid import UUID
@@ -53,6 +54,18 @@ def actor_of(user_id: UUID, session_id: UUID) -> Actor | None:
     if not sqlite.is_only_reading():
         db.session.commit()  # what follows may be slow before it writes, or needs the write lock from its begin
     return row and Actor(id=user_id, username=row.username, role=Role(row.role), session_id=session_id)
+
+
+def signed_in(session_ids: Collection[UUID | None]) -> dict[UUID, Actor]:
+    """Return who is behind these sessions. One that has ended, or whose user is deactivated, is left out."""
+    statement = (
+        select(_SESSIONS.id, _SESSIONS.user_id, _USERS.username, _USERS.role)
+        .where(_USERS.id == _SESSIONS.user_id, _USERS.is_active)
+        .where(_SESSIONS.id.in_(set(session_ids) - {None}), _SESSIONS.ended_at.is_(None))
+        .where(_SESSIONS.expires_at > now_ms())
+    )
+    rows = db.session.connection().execute(statement)
+    return {row.id: Actor(row.user_id, row.username, Role(row.role), row.id) for row in rows}
 
 
 def register(*, username: str, password: str) -> User:

@@ -1,5 +1,6 @@
 """Tasks, as those who asked for them see them."""
 
+from collections.abc import Collection
 from typing import Any
 from uuid import UUID
 
@@ -31,6 +32,11 @@ def get(task_id: UUID, *, actor: Actor) -> Task:
         AppError: TASK_NOT_FOUND.
     """
     return _placed(visible(Task, task_id, to=actor, needs=Scope.TASK_READ))
+
+
+def which_visible(task_ids: Collection[UUID], actor: Actor) -> set[UUID]:
+    """Return those of the tasks that the actor may see."""
+    return set(db.session.scalars(seen_by(select(Task.id).where(Task.id.in_(task_ids)), Task, actor)))
 
 
 def page(

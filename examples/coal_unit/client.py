@@ -12,6 +12,7 @@ import socketio
 
 ENDED = {"succeeded", "failed", "cancelled"}
 REFRESH_BEFORE_S = 60  # a new access token is fetched this long before the old one expires
+GO_ON = {"auth.token_expired", "stream.too_slow", "server.unavailable"}  # why a subscription ends that may be renewed
 SILENCE_S = 180  # a worker tells of its work far more often
 
 
@@ -107,6 +108,7 @@ class _Live:
         self._socket = socketio.Client(handle_sigint=False)
         self._socket.on("connect", self._subscribe)
         self._socket.on("task_event", self._inbox.put)
+        self._socket.on("unsubscribed", self._on_unsubscribed)
 
     def events(self) -> Iterator[dict[str, Any]]:
         """Yield every event of every task once, each task's in order."""
@@ -135,6 +137,12 @@ class _Live:
     def _on_subscribed(self, answer: dict[str, Any]) -> None:
         if not answer["ok"]:
             self._inbox.put(answer)
+
+    def _on_unsubscribed(self, told: dict[str, Any]) -> None:
+        if told["reason"] in GO_ON:
+            self._socket.emit("authenticate", {"token": self._client.token()}, callback=lambda _told: self._subscribe())
+        elif told["reason"] != "task.ended":
+            self._inbox.put({"problem": {"code": told["reason"], "detail": "it ended the subscription"}})
 
     def _next(self) -> dict[str, Any]:
         try:

@@ -32,6 +32,9 @@ class Api:
     def post(self, path: str, **kwargs: Any) -> Any:
         return self._answer(self.http.post(f"{self.url}/api/v1{path}", timeout=60, **kwargs))
 
+    def call(self, method: str, path: str, **kwargs: Any) -> Any:
+        return self._answer(self.http.request(method, f"{self.url}/api/v1{path}", timeout=60, **kwargs))
+
     def wait_for(self, task: dict[str, Any]) -> dict[str, Any]:
         """Return the task once it has ended."""
         wait_until(lambda: self.get(f"/tasks/{task['id']}")["ended_at"] is not None, f"task {task['kind']}")
@@ -58,6 +61,8 @@ class Follower:
         self._changed = threading.Condition()
         self.refusals: list[dict[str, Any]] = []
         self.let_go_of: list[str] = []
+        self.reasons: list[str] = []
+        self.changes: list[dict[str, Any]] = []
         self.client = socketio.Client()
         handle = self.client.eio._trigger_event  # it starts a thread for each message, which may overtake each other
         self.client.eio._trigger_event = lambda event, *args, **options: handle(
@@ -65,13 +70,18 @@ class Follower:
         )
         self.client.on("task_event", self._keep)
         self.client.on("connect_error", self.refusals.append)
-        self.client.on("unsubscribed", lambda told: self.let_go_of.append(told["task_id"]))
+        self.client.on("unsubscribed", self._keep_end)
+        self.client.on("tasks_unsubscribed", lambda told: self.reasons.append(told["reason"]))
+        self.client.on("task_changed", self.changes.append)
 
     def connect(self, url: str, token: str) -> None:
         self.client.connect(url, auth={"token": token}, transports=["websocket"], wait_timeout=20)
 
     def subscribe(self, task_id: str, after: int = 0) -> dict[str, Any]:
         return self.client.call("subscribe", {"task_id": task_id, "after": after}, timeout=20)
+
+    def say(self, event: str, message: dict[str, Any] | None = None) -> dict[str, Any]:
+        return self.client.call(event, message, timeout=20)
 
     def wait_for_end(self, deadline_s: float = 60) -> None:
         """Return once the client was told of the task's end."""
@@ -82,6 +92,10 @@ class Follower:
         with self._changed:
             self.told.append(event)
             self._changed.notify_all()
+
+    def _keep_end(self, told: dict[str, Any]) -> None:
+        self.let_go_of.append(told["task_id"])
+        self.reasons.append(told["reason"])
 
     def _has_ended(self) -> bool:
         return any(e["data"].get("state") in {"succeeded", "failed", "cancelled"} for e in self.told)
