@@ -3,10 +3,12 @@
 from flask import Flask
 
 from app.commands.prepare import prepare
+from app.commands.tasks import tasks
 from app.commands.users import users
 
 
 def init_app(app: Flask) -> None:
     """Register the command groups."""
     app.cli.add_command(prepare)
+    app.cli.add_command(tasks)
     app.cli.add_command(users)

@@ -135,9 +135,10 @@ def follow_as_owner_of_the_server(task_id: UUID, *, after: int = 0) -> Stream:
     Raises:
         AppError: TASK_NOT_FOUND.
     """
-    if task_id not in task_log.heads([task_id]):
+    app = current_app._get_current_object()
+    if task_id not in in_context(app, task_log.heads, [task_id]):
         raise AppError(ErrorCode.TASK_NOT_FOUND, id=str(task_id))
-    return _stream(current_app._get_current_object(), task_id, after, why_end=lambda: None, on_close=lambda: None)
+    return _stream(app, task_id, after, why_end=lambda: None, on_close=lambda: None)
 
 
 def reason_to_end(task_id: UUID, actor: Actor) -> EndReason | None:
