@@ -100,6 +100,8 @@ class Settings:
             raise SettingsError(f"{PREFIX}REDIS_URL is missing: the address of a Redis or Valkey server.")
         if not 4 <= self.bcrypt_rounds <= 20:
             raise SettingsError(f"{PREFIX}BCRYPT_ROUNDS must be 4 to 20, not {self.bcrypt_rounds}.")
+        if self.task_lease_seconds > 300:
+            raise SettingsError(f"{PREFIX}TASK_LEASE_SECONDS must be at most 300, not {self.task_lease_seconds}.")
         _by_kind("task_time_limits", self.task_time_limits)
         _by_kind("task_memory_limits", self.task_memory_limits)
         for name in (

@@ -77,9 +77,9 @@ def carry_next(queue: Queue, body: Callable[[Claim], None], *, message_id: str |
         except EngineError as error:
             told = problem(code=error.code, title=error.title, status=422, detail=str(error), details=error.details)
             _end(lease, TaskState.FAILED, told)
-        except OUTAGES:
-            db.session.rollback()  # and nothing is ended: the lease runs out, and the sweep queues the task again
+        except OUTAGES as outage:
             log.warning("task_interrupted", exc_info=True)
+            _excuse(lease, outage)
         except Exception:
             _end(lease, TaskState.FAILED, _problem_of(ErrorCode.TASK_CRASHED, ErrorCode.TASK_CRASHED.title, {}))
             log.exception("task_crashed")
@@ -96,6 +96,19 @@ def _end(lease: task_queue.Lease, state: TaskState, error: dict | None = None) -
         log.warning("task_lost")
     else:
         log.info(f"task_{state.value}", code=error and error["code"])
+
+
+def _excuse(lease: task_queue.Lease, outage: Exception) -> None:
+    """End nothing: the lease runs out, and the task is queued again, as often as it takes."""
+    db.session.rollback()
+    what = "The object store" if isinstance(outage, ObjectStoreUnavailable) else "The database"
+    try:
+        with sqlite.writing():
+            task_queue.excuse(lease, f"{what} is away; the task goes on when it is back.")
+            db.session.commit()
+    except (LeaseLostError, *OUTAGES):
+        db.session.rollback()
+        log.warning("task_not_excused")  # the attempt counts; nobody could write that it should not
 
 
 def _end_stopped(lease: task_queue.Lease) -> None:

@@ -15,7 +15,7 @@ import structlog
 from flask import current_app
 from kombu.exceptions import OperationalError as BrokerError
 from redis.exceptions import RedisError
-from sqlalchemy import ColumnElement, bindparam, event, func, select, update
+from sqlalchemy import ColumnElement, bindparam, event, func, or_, select, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
@@ -31,6 +31,9 @@ from app.viewModels import submissions, task_limits, task_line, task_log, task_n
 
 log = structlog.get_logger(__name__)
 
+
+LONGEST_LEASE_MS = 600_000
+"""No worker asks for a longer lease; see ``Settings``."""
 
 _TABLE = Task.__table__
 _TASKS = _TABLE.c
@@ -216,6 +219,17 @@ def write(lease: Lease, facts: list[task_log.Fact], **changes: Any) -> None:
         raise LeaseLostError(lease.task_id)
 
 
+def excuse(lease: Lease, message: str) -> None:
+    """Note in the caller's transaction that this attempt ends for a reason that is not the task's, and does not count.
+
+    The lease is left to run out: that is the pause before the next attempt.
+
+    Raises:
+        LeaseLostError: the task was taken away; the caller's transaction is rolled back.
+    """
+    write(lease, [(EventType.LOG, {"message": message})], idle_attempts=_TASKS.idle_attempts - 1)
+
+
 def keep_checkpoint(lease: Lease, key: str) -> None:
     """Make an object the one from which the next attempt goes on, in the caller's transaction.
 
@@ -268,9 +282,14 @@ def end_stopped(lease: Lease) -> TaskState:
     return state
 
 
-def requeue_lost(*, max_attempts: int) -> int:
-    """Queue again every task whose worker fell silent; fail those that were begun too often. Returns how many."""
+def requeue_lost(*, max_attempts: int, longest_lease_ms: int = LONGEST_LEASE_MS) -> int:
+    """Queue again every task whose worker fell silent; fail those that were begun too often. Returns how many.
+
+    A lease further ahead than any that is given was written by a clock that has since been set back: it is lost too, or
+    nobody would notice for as long as the clock was wrong.
+    """
     now = now_ms()
+    is_lost = or_(Task.lease_until < now, Task.lease_until > now + longest_lease_ms)
     lost = db.session.execute(
         select(
             Task.id,
@@ -283,11 +302,11 @@ def requeue_lost(*, max_attempts: int) -> int:
             Task.error,
             Task.message_id,
         )
-        .where(Task.state.in_([TaskState.RUNNING, TaskState.STOPPING]), Task.lease_until < now)
+        .where(Task.state.in_([TaskState.RUNNING, TaskState.STOPPING]), is_lost)
         .with_for_update(skip_locked=True)
     ).all()
     for task in lost:
-        held = (Task.fence == task.fence, Task.lease_until < now)
+        held = (Task.fence == task.fence, is_lost)
         state, changes, told = _after_loss(task, max_attempts, now)
         # the fence grows, so that the silent worker, should it come back, can write nothing
         fact = _state(state, **told)

@@ -5,6 +5,7 @@ import os
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 import polars as pl
@@ -57,13 +58,19 @@ def site(app: Flask, client, headers: dict, project: Project, work: Callable[[],
 
 
 @pytest.fixture
-def run_plant(settings: Settings, site: Site, engineer) -> Iterator[Callable[..., Plant]]:
-    """Start a deployment on the site, signed in as the engineer."""
+def plant_on(site: Site, engineer) -> Iterator[Callable[..., Plant]]:
+    """Start a deployment with these settings, signed in as the engineer."""
     with ExitStack() as stack:
 
-        def start(**changes) -> Plant:
+        def start(settings: Settings, **changes) -> Plant:
             running = stack.enter_context(plant(settings, **changes))
             running.sign_in(engineer.username, PASSWORD)
             return running
 
         yield start
+
+
+@pytest.fixture
+def run_plant(plant_on: Callable[..., Plant], settings: Settings) -> Callable[..., Plant]:
+    """Start a deployment on what the tests run on."""
+    return partial(plant_on, settings)

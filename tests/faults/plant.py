@@ -3,6 +3,7 @@
 import json
 import os
 import random
+import resource
 import signal
 import subprocess
 import sys
@@ -31,6 +32,7 @@ class Process:
     command: list[str]
     env: dict[str, str]
     log: Path
+    file_size_limit: int | None = None
     running: subprocess.Popen[bytes] | None = None
 
     def start(self) -> None:
@@ -43,7 +45,14 @@ class Process:
                 stdout=output,
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
+                preexec_fn=self._limit,
             )
+
+    def _limit(self) -> None:
+        """Let no file grow beyond the limit: to who writes, the disk is full."""
+        if self.file_size_limit is not None:
+            signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+            resource.setrlimit(resource.RLIMIT_FSIZE, (self.file_size_limit,) * 2)
 
     def kill(self) -> None:
         """SIGKILL, for it and all its children: nothing is said, nothing is finished."""
@@ -120,7 +129,12 @@ class Plant:
 
 @contextmanager
 def plant(
-    settings: Settings, *, n_workers: int = 3, celery_app: str = "wsgi:celery", **changes: Any
+    settings: Settings,
+    *,
+    n_workers: int = 3,
+    celery_app: str = "wsgi:celery",
+    file_size_limit: int | None = None,
+    **changes: Any,
 ) -> Iterator[Plant]:
     """Run a deployment until the block ends: one web process with threads, workers of one child each, beat."""
     port = free_port()
@@ -145,6 +159,8 @@ def plant(
             beat=process("beat", [*celery, "beat", "--schedule", str(folder / "beat")]),
         )
         try:
+            for each in running.workers:
+                each.file_size_limit = file_size_limit
             for each in running.processes:
                 each.start()
             wait_until(lambda: _is_ready(running.url), "the web to answer")

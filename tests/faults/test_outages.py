@@ -1,0 +1,134 @@
+"""Parts of the server go away while tasks run: every task ends well once they are back, and says meanwhile why."""
+
+import threading
+import time
+from dataclasses import replace
+from urllib.parse import urlsplit
+
+import pytest
+from sqlalchemy import create_engine, text
+
+from app.extensions import db
+from app.models import Model, Task
+from app.utils.object_store import object_store_from_url
+from tests.faults.proxy import proxy
+from tests.support.s3 import s3_server
+from tests.support.servers import wait_until
+
+TRAINING = {"kind": "random_forest", "params": {"n_trees": 150}}
+
+
+def train(running, site, n, prefix):
+    return [
+        running.post(f"/modules/{site.module_id}/models", TRAINING | {"seed": i}, key=f"{prefix}-{i}")["id"]
+        for i in range(n)
+    ]
+
+
+@pytest.fixture
+def s3_settings(settings, app):
+    """The settings of a deployment whose objects are in S3, behind a proxy; with the objects that are there."""
+    with s3_server() as url, proxy(urlsplit(url).port) as between:
+        behind = url.replace(f":{urlsplit(url).port}/", f":{between.port}/")
+        target = object_store_from_url(url, signing_key="")
+        target.prepare()
+        yield replace(settings, object_store_url=behind), between, target
+
+
+@pytest.mark.parametrize("how", ["refuse", "unavailable", "cut"])
+def test_an_object_store_that_is_away_or_cuts_bodies_only_delays(app, site, engineer, s3_settings, plant_on, how):
+    settings, between, target = s3_settings
+    source = app.extensions["object_store"]
+    for found in list(source.list()):
+        with source.open(found.key) as stream:
+            target.put(found.key, stream)
+    running = plant_on(settings, n_workers=2)
+    between.behave(how)
+    tasks = train(running, site, 4, how)
+
+    wait_until(lambda: between.n_hit > 3, "the store to be missed", deadline_s=60)
+    states = {task["state"] for task in running.tasks(tasks)}
+    between.behave("pass")
+    ended = running.wait_for_end(tasks, deadline_s=200)
+
+    assert states <= {"queued", "running"}
+    assert {task["state"] for task in ended} == {"succeeded"}
+    with app.app_context():
+        assert db.session.query(Model).filter(Model.metrics.is_not(None)).count() == 1 + len(tasks)
+
+
+def test_a_database_that_nobody_can_write_to_for_half_a_minute_only_delays(
+    app, site, settings, run_plant, running_backend
+):
+    if running_backend.name != "sqlite":
+        pytest.skip("a lock on the whole file is SQLite's")
+    running = run_plant(n_workers=2)
+    tasks = train(running, site, 4, "locked")
+    engine = create_engine(settings.database)
+
+    with engine.connect() as connection:
+        connection.execute(text("BEGIN EXCLUSIVE"))
+        time.sleep(30)  # this is the outage, not a wait for something
+        connection.rollback()
+    engine.dispose()
+    ended = running.wait_for_end(tasks, deadline_s=200)
+
+    assert {task["state"] for task in ended} == {"succeeded"}
+    with app.app_context():
+        assert db.session.query(Model).filter(Model.metrics.is_not(None)).count() == 1 + len(tasks)
+
+
+def test_a_disk_that_is_full_delays_and_the_task_goes_on_when_there_is_room(app, site, run_plant):
+    running = run_plant(n_workers=1, file_size_limit=2_000_000)  # a model file is larger than that
+    (task_id,) = train(running, site, 1, "full")
+
+    def is_excused():
+        items = running.get(f"/tasks/{task_id}/events")["items"]
+        return any("object store is away" in str(item["data"].get("message")) for item in items)
+
+    wait_until(is_excused, "the full disk to be told", deadline_s=100)
+    state = running.get(f"/tasks/{task_id}")["state"]
+    (worker,) = running.workers
+    worker.kill()
+    worker.file_size_limit = None
+    worker.start()
+    (ended,) = running.wait_for_end([task_id], deadline_s=100)
+
+    assert state in ("queued", "running")
+    assert ended["state"] == "succeeded"
+
+
+def test_a_clock_that_is_set_back_by_an_hour_leaves_no_task_behind(app, site, run_plant):
+    running = run_plant(n_workers=1)
+    (task_id,) = train(running, site, 1, "clock")
+    wait_until(lambda: running.get(f"/tasks/{task_id}")["state"] == "running", "the training to begin")
+    running.workers[0].kill()
+    with app.app_context():  # as a worker would have written it whose clock was an hour ahead
+        ahead = Task.lease_until + 3_600_000
+        db.session.query(Task).filter(Task.lease_until.is_not(None)).update({"lease_until": ahead})
+        db.session.commit()
+    running.workers[0].start()
+
+    (ended,) = running.wait_for_end([task_id], deadline_s=100)
+
+    assert (ended["state"], ended["attempt"]) == ("succeeded", 2)
+
+
+def test_requests_during_an_outage_are_refused_in_words_and_do_no_harm(app, site, settings, run_plant, running_backend):
+    if running_backend.name != "sqlite":
+        pytest.skip("a lock on the whole file is SQLite's")
+    running = run_plant(n_workers=1)
+    engine, answers = create_engine(settings.database), []
+
+    with engine.connect() as connection:
+        connection.execute(text("BEGIN EXCLUSIVE"))
+        asking = threading.Thread(target=lambda: answers.append(train(running, site, 1, "once")))
+        asking.start()  # the client tries again under its key until it is let in
+        time.sleep(12)
+        connection.rollback()
+    engine.dispose()
+    asking.join()
+    running.wait_for_end(answers[0], deadline_s=100)
+
+    with app.app_context():
+        assert db.session.query(Model).count() == 2
