@@ -26,7 +26,8 @@ LOADS = (120.0, 160.0, 200.0)  # MW
 SOLVERS_COMPARED = ("auto", "pso", "de", "cmaes")
 BUDGETS = (500, 2000, 10_000)
 SEEDS = {"module": 5, "cascade": 3, "forest": 2}
-LIMITS = {"module": 120.0, "cascade": 300.0, "forest": 120.0}  # seconds within which a proof is wanted
+WANTED_SECONDS = {"module": 120.0, "cascade": 300.0, "forest": 120.0}
+PATIENCE = 3  # a proof is given so many times the seconds that are wanted: other work on the machine slows it down
 WANTED, WANTED_AT = 1e-3, 2000
 
 MODULE = {"n_trees": 100, "min_rows_leaf": 5}
@@ -65,7 +66,7 @@ def measure(parameters: Parameters) -> dict[str, Any]:
             ]
             found.setdefault(solver, {})[str(budget)] = [run.objective for run in runs]
             best = min([*runs, *([best] if best else [])], key=lambda run: run.objective)
-    proof = certify(problem, model, start=best.inputs, time_limit=LIMITS[what])
+    proof = certify(problem, model, start=best.inputs, time_limit=PATIENCE * WANTED_SECONDS[what])
     told = {name: getattr(proof, name) for name in ("status", "value", "bound", "is_proven", "seconds", "n_binaries")}
     return {"proof": told, "found": found, "sd": sd, "leaves": _leaves(model)}
 
@@ -80,7 +81,7 @@ def report(results: Sequence[Result]) -> str:
         " data; the module is the unit on top, the cascade is all five modules composed, with control inputs free and"
         " disturbances at the median of the hours near the load. A gap is a share of the objective, the median of the"
         f" seeds and the worst. Wanted: `auto` within {WANTED:.1%} at {WANTED_AT} evaluations; a proof within"
-        f" {LIMITS['module']:.0f} s of the module, {LIMITS['cascade']:.0f} s of the cascade."
+        f" {WANTED_SECONDS['module']:.0f} s of the module, {WANTED_SECONDS['cascade']:.0f} s of the cascade."
     ]
     if plant:
         heads = ["what", "trees", "leaves", "optimum", "proof"]
@@ -100,8 +101,9 @@ def report(results: Sequence[Result]) -> str:
 
 
 def _serves(result: Result) -> bool:
-    gaps = _gaps(result, "auto", WANTED_AT)
-    return result.figures["proof"]["is_proven"] and statistics.median(gaps) <= WANTED
+    proof, gaps = result.figures["proof"], _gaps(result, "auto", WANTED_AT)
+    is_in_time = proof["is_proven"] and proof["seconds"] <= WANTED_SECONDS[result.parameters["what"]]
+    return is_in_time and statistics.median(gaps) <= WANTED
 
 
 def _gaps(result: Result, solver: str, budget: int) -> list[float]:
