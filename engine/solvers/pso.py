@@ -102,7 +102,7 @@ class ParticleSwarm(Solver):
 
         is_outside = (position < 0) | (position > 1)
         self._velocity = np.where(is_outside, REBOUND * velocity, velocity)
-        self._position = np.clip(position, 0, 1)
+        self._position = np.minimum(np.maximum(position, 0.0), 1.0)
         if self.space.is_choice.any():
             self._choose(w)
 
@@ -126,6 +126,8 @@ class ParticleSwarm(Solver):
 
     def _new_links(self) -> NDArray[np.bool_]:
         n = len(self._position)
-        links = np.eye(n, dtype=np.bool_)
-        links[np.arange(n)[:, None], self._rng.integers(0, n, (n, N_INFORMED))] = True
+        links = np.zeros((n, n), dtype=np.bool_)
+        flat = links.reshape(-1)
+        flat[:: n + 1] = True  # each informs itself
+        flat[self._rng.integers(0, n, (n, N_INFORMED)) + np.arange(0, n * n, n)[:, None]] = True
         return links

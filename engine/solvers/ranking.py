@@ -45,5 +45,7 @@ def usable(f: Floats, v: Floats) -> tuple[Floats, Floats]:
     Such a point could not be computed, so that not even its feasibility is known: it ranks below every point that
     could, also below infeasible ones. A value of minus infinity is a failed computation too, never an optimum.
     """
+    if np.isfinite(f).all() and np.isfinite(v).all():
+        return f.copy(), v.copy()
     known = np.isfinite(f.reshape(len(f), -1)).all(axis=1) & np.isfinite(v)
     return np.where(known.reshape(-1, *[1] * (f.ndim - 1)), f, np.inf), np.where(known, v, np.inf)

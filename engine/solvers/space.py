@@ -63,6 +63,10 @@ class Space:
             self.is_free[0] = True  # a cube of no dimensions would be a special case everywhere
         self.levels = levels[self.is_free]
         self.is_choice: NDArray[np.bool_] = self.choices[self.is_free]
+        # Kept because every population asks for them, and for 30 points looking them up takes as long as using them
+        self._low, self._high = self.lower[self.is_free], self.upper[self.is_free]
+        self._has_levels: NDArray[np.bool_] = self.levels > 0
+        self._is_all_free, self._is_all_real = bool(self.is_free.all()), not self._has_levels.any()
 
     @property
     def c(self) -> int:
@@ -72,18 +76,19 @@ class Space:
     @property
     def is_real(self) -> bool:
         """Whether every free variable is real."""
-        return bool((self.levels == 0).all())
+        return self._is_all_real
 
     def to_box(self, U: Floats) -> Floats:
         """Return the points U of the unit cube, (n, c), as points X, (n, d), each variable at one of its values."""
-        X = np.tile(self.lower, (len(U), 1))
-        lower, upper = self.lower[self.is_free], self.upper[self.is_free]
-        values = from_cube(U, lower, upper)
-        has_levels = self.levels > 0
-        if has_levels.any():
+        values = from_cube(U, self._low, self._high)
+        if not self._is_all_real:
+            has_levels = self._has_levels
             L, step = self.levels[has_levels], self.steps[self.is_free][has_levels]
             level = np.minimum(np.floor(U[:, has_levels] * L), L - 1)
-            values[:, has_levels] = np.minimum(lower[has_levels] + level * step, upper[has_levels])
+            values[:, has_levels] = np.minimum(self._low[has_levels] + level * step, self._high[has_levels])
+        if self._is_all_free:
+            return values
+        X = np.tile(self.lower, (len(U), 1))
         X[:, self.is_free] = values
         return X
 
@@ -127,8 +132,8 @@ def latin_hypercube(rng: np.random.Generator, n: int, c: int) -> Floats:
 def from_cube(U: Floats, lower: Floats, upper: Floats) -> Floats:
     """Return the points U of the unit cube, (n, c), in the box, never outside; 0 and 1 are the bounds exactly."""
     # Not lower + U * (upper - lower): that difference may overflow, and U = 1 may miss the upper bound
-    X: Floats = (lower * (1 - U) + upper * U).clip(lower, upper)
-    return X
+    X: Floats = lower * (1 - U) + upper * U
+    return np.minimum(np.maximum(X, lower, out=X), upper, out=X)
 
 
 def _checked_box(lower: ArrayLike, upper: ArrayLike) -> tuple[Floats, Floats]:
