@@ -25,13 +25,14 @@ import numpy as np
 
 from engine.checks import LARGEST_SEED, whole_number
 from engine.errors import ParameterError, TrainingError
-from engine.folds import Fold
+from engine.folds import Fold, nested
 from engine.honest import Note
 from engine.importance.of_models import model_importance
 from engine.importance.permutation import increases, rows_of
 from engine.importance.ranking import correlated_groups
 from engine.surrogates import Surrogate, fit
 from engine.surrogates.arrays import Floats
+from engine.surrogates.kinds import find_kind
 from engine.surrogates.params import OnStep
 
 BY = ("permutation", "model")
@@ -133,6 +134,8 @@ def eliminate(
         n_repeats: shuffles of each input.
         on_step: called with the share of the work that is done, also within a training; what it raises ends the work.
 
+    What a kind that chooses ("auto") has chosen is chosen anew at every training, by the folds that its rows fall into.
+
     Raises:
         ParameterError: an argument is not one of those allowed.
         TrainingError: there are fewer than two folds.
@@ -208,10 +211,17 @@ class _Job:
             params=self.params,
             seed=self.seed,
             n_jobs=self.n_jobs,
+            folds=self.folds_within(rows),
             on_step=self.fits.tell,
         )
         self.fits.end()
         return model
+
+    def folds_within(self, rows: Any) -> list[Fold] | None:
+        """Return the folds that these rows fall into, for a kind that chooses; None where they fall into no two."""
+        if not find_kind(self.kind).chooses:
+            return None
+        return nested([*self.folds, (rows, rows[:0])], len(self.folds)) or None
 
     def score(self, columns: list[int], train: Any, test: Any) -> float:
         """Return R2 of held-out rows, mean over the outputs; an output that never changes there counts 0."""

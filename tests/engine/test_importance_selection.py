@@ -9,7 +9,7 @@ import pytest
 from engine.errors import ParameterError, ShapeError, TrainingError
 from engine.folds import Validation, folds
 from engine.importance import eliminate, mutual_information, select
-from engine.importance.elimination import backward
+from engine.importance.elimination import _Fits, _Job, backward
 from engine.importance.redundancy import pick
 
 PRINTED = json.loads((Path(__file__).parent.parent / "data" / "reference_feature_selection.json").read_text())
@@ -68,6 +68,39 @@ def test_an_elimination_tells_how_far_it_is_at_every_training_and_ends_at_the_wh
     assert told == sorted(told)
     assert len(set(told)) >= 10
     assert told[-1] == 1.0
+
+
+def test_a_kind_that_chooses_does_so_by_the_folds_that_its_rows_fall_into():
+    X, Y = plant(60)
+    groups = np.arange(60) // 6
+    by = folds(Validation("group", 4, group="day"), 60, groups=groups)
+    asked = (X, Y, by, ("x0",), ("y",), None, "permutation", 1, 0, 1, _Fits(1, None))
+
+    rows = by[0][0]
+    inner = _Job("auto", *asked).folds_within(rows)
+
+    assert len(inner) == 3
+    for train, test in inner:
+        assert not set(groups[rows[train]]) & set(groups[rows[test]])
+        assert not set(rows[train]) & set(by[0][1])
+    assert _Job("linear", *asked).folds_within(rows) is None
+
+
+def test_inputs_are_eliminated_for_a_kind_that_chooses_too():
+    X, Y = plant(60)
+
+    found = eliminate(
+        "auto",
+        X[:, [1, 2, 4]],
+        Y,
+        folds(Validation("random", 3), 60),
+        inputs=["x1", "x2", "x4"],
+        outputs=["y"],
+        params={"budget": 1},
+        n_repeats=1,
+    )
+
+    assert found.order[2] == "x2"
 
 
 def test_what_a_watcher_raises_ends_an_elimination_within_the_first_fold():
