@@ -18,6 +18,8 @@ Point = dict[str, float]
 def of_optimization(optimization_id: UUID, model: Model, *, actor: Actor) -> dict[str, Any]:
     """Return the points by the model's inputs: ``points``, now and then, and ``compared_with``, what now is.
 
+    ``is_feasible`` tells whether the optimum keeps all limits.
+
     Now is the operating point that the optimization was given ("current"); without one, the medians of what was
     measured under the same fixed inputs ("baseline").
 
@@ -31,7 +33,11 @@ def of_optimization(optimization_id: UUID, model: Model, *, actor: Actor) -> dic
         before, after, compared_with = _of_model(optimization, model)
     else:
         before, after, compared_with = _of_process(optimization, model)
-    return {"points": [before, after], "compared_with": compared_with}
+    return {
+        "points": [before, after],
+        "compared_with": compared_with,
+        "is_feasible": optimization.result["is_feasible"],
+    }
 
 
 def _of_model(optimization: Optimization, model: Model) -> tuple[Point, Point, str]:

@@ -25,7 +25,7 @@ def report(analysis: Analysis, found: dict[str, Any]) -> dict[str, Any]:
             "validation": model.metrics["validation"],
             "scores": model.metrics["scores"],
         },
-        "notes": [*_skill(model), *_beyond_data(model, analysis.params)],
+        "notes": [*_skill(model), *_beyond_data(model, analysis.params), *_feasibility(analysis.params)],
         "repeat": _repeat(analysis, model),
     }
 
@@ -61,6 +61,14 @@ def _beyond_data(model: Model, params: dict[str, Any]) -> list[dict[str, Any]]:
     )
     details = {"values": beyond[:MOST_TOLD], "n_values": len(beyond)}
     return [{"code": "points.beyond_data", "message": message, "details": details}]
+
+
+def _feasibility(params: dict[str, Any]) -> list[dict[str, Any]]:
+    """Return a note on an optimum that is none."""
+    if params.get("is_feasible", True):
+        return []
+    message = "The optimum breaks limits: what is explained is the way to the point that breaks them least."
+    return [{"code": "optimum.infeasible", "message": message, "details": {}}]
 
 
 def _repeat(analysis: Analysis, model: Model) -> dict[str, Any]:

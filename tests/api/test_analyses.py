@@ -448,6 +448,14 @@ def test_without_an_operating_point_the_optimum_is_explained_against_the_baselin
     assert (of_b["before"], of_b["after"]) == (0.5, 0.5)  # nobody can choose it, so it explains nothing
 
 
+def test_an_optimum_that_breaks_limits_is_told(find, optimize):
+    optimization_id = optimize(limits=[{"of": "y", "upper": -5.0}])
+
+    result = find("contributions", optimization_id=optimization_id)
+
+    assert "optimum.infeasible" in [note["code"] for note in result["notes"]]
+
+
 def test_an_explained_optimum_outlives_its_optimization(client, headers, ask, get, work, optimize):
     optimization_id = optimize()
     asked = ask("contributions", optimization_id=optimization_id).json
