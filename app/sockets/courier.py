@@ -138,16 +138,24 @@ class Courier:
 
     def _tell_news(self, subscription: Subscription, packed: dict[int, Any]) -> None:
         events = subscription.feed.after(subscription.after)
+        room = MOST_UNSENT if events == [] else self._room(subscription)
         if events is None:
-            self._end(subscription, EndReason.TOO_SLOW)
+            self._fall_back(subscription, has_room=room > 0)
             return
-        room = self._room(subscription) if events else MOST_UNSENT
         for event in events[:room]:
             self._tell(subscription, event, packed)
         if len(events) > room:
             self._waiting.add(subscription.feed)
         elif subscription.feed.has_ended and subscription.after >= subscription.feed.last:
             self._end(subscription, EndReason.TASK_ENDED)
+
+    def _fall_back(self, subscription: Subscription, *, has_room: bool) -> None:
+        """What comes next has left the feed: more than it keeps came at once, or the client has taken too little."""
+        if has_room:
+            subscription.is_live = False
+            threading.Thread(target=self._replay, args=[subscription], name="task-replay", daemon=True).start()
+        else:
+            self._end(subscription, EndReason.TOO_SLOW)
 
     def _replay(self, subscription: Subscription) -> None:
         feed = subscription.feed

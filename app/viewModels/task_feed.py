@@ -22,6 +22,7 @@ KEPT = 2000
 """Events that a feed keeps. Who needs older ones reads the log."""
 PATROL_S = 2.0
 """How often the length of the logs is asked for, should Redis have told nothing."""
+BEGIN_S = 10.0  # for so long a second follower waits for the first one's look at the log
 
 Told = dict[str, Any]
 log = structlog.get_logger(__name__)
@@ -39,6 +40,7 @@ class Feed:
         self.last = self._known = 0
         self.has_ended = False
         self.n_followers = 0
+        self.has_begun = threading.Event()
         self._read = read
         self._events: deque[Told] = deque(maxlen=KEPT)
         self._changed = threading.Condition()
@@ -144,6 +146,8 @@ class Feeds:
                 threading.Thread(target=self._watch, name="task-feeds", daemon=True).start()
         if is_new:  # asked only now that events are offered to it: between the two, none can slip by
             self._begin(task_id, feed)
+        else:
+            feed.has_begun.wait(BEGIN_S)
         return feed
 
     def let_go(self, feed: Feed) -> None:
@@ -175,6 +179,8 @@ class Feeds:
         except Exception:
             self.let_go(feed)
             raise
+        finally:
+            feed.has_begun.set()
 
     def _watch(self) -> None:
         pause = threading.Event()

@@ -320,6 +320,36 @@ def test_a_slow_replay_of_a_long_log_waits_for_its_client_and_loses_nothing(monk
     assert taken == list(range(1, 1201))
 
 
+def test_more_events_at_once_than_a_feed_keeps_are_not_held_against_a_client(scene):
+    scene.follow("a")
+    n_events = 2 * task_feed.KEPT
+
+    scene.log.events = Log(n_events).events
+    scene.feeds.offer(Log.event(n_events))
+
+    scene.wait("a", range(1, n_events + 1))
+
+
+def test_who_follows_while_a_feed_begins_waits_until_it_has_begun():
+    log, asked, answer = Log(5), threading.Event(), threading.Event()
+
+    def heads(_ids):
+        asked.set()
+        answer.wait(10)
+        return {TASK: log.head()}
+
+    feeds = Feeds(read=lambda _task, number: log.after(number), heads=heads, listen=lambda: None)
+    threading.Thread(target=feeds.follow, args=[TASK]).start()
+    asked.wait(10)
+    found = []
+    second = threading.Thread(target=lambda: found.append(feeds.follow(TASK).after(0)))
+    second.start()
+    answer.set()
+    second.join(10)
+
+    assert found == [None], "the log has what came before"
+
+
 def test_a_client_that_has_gone_is_forgotten(scene):
     scene.follow("gone")
     scene.wires.gone.add("gone")
