@@ -6,22 +6,13 @@ id of the work it speaks of.
 
 import logging
 import logging.config
-import re
 from typing import Any
 
 import structlog
 from flask import Flask
 
 from app.settings import Settings
-
-_SECRET_NAME = re.compile(r"passw|secret|token|authorization|cookie|api_?key", re.IGNORECASE)
-_SECRET_TEXT = re.compile(
-    r"""(://[^:/@\s]*:)[^@/\s]+(?=@)          # the password in a URL
-      | (Bearer\s+)[\w.~+/=-]+                # a token in a header
-      | ()\beyJ[\w-]+\.[\w-]+\.[\w-]+         # a JWT anywhere""",
-    re.VERBOSE,
-)
-HIDDEN = "[hidden]"
+from app.utils.redaction import without_secrets
 
 
 def init_app(app: Flask) -> None:
@@ -63,17 +54,7 @@ def init_app(app: Flask) -> None:
 
 def hide_secrets(_logger: Any, _method: str, event: dict[str, Any]) -> dict[str, Any]:
     """Replace what must not be read in a log: values under telling names, and telling shapes inside texts."""
-    return {name: HIDDEN if _SECRET_NAME.search(name) else _without_secrets(value) for name, value in event.items()}
-
-
-def _without_secrets(value: Any) -> Any:
-    if isinstance(value, str):
-        return _SECRET_TEXT.sub(lambda m: (m.group(1) or m.group(2) or "") + HIDDEN, value)
-    if isinstance(value, dict):
-        return {k: HIDDEN if _SECRET_NAME.search(str(k)) else _without_secrets(v) for k, v in value.items()}
-    if isinstance(value, list | tuple):
-        return [_without_secrets(item) for item in value]
-    return value
+    return without_secrets(event)
 
 
 def _console() -> Any:

@@ -7,7 +7,8 @@ import logging
 import pytest
 import structlog
 
-from app.logging import HIDDEN, hide_secrets
+from app.logging import hide_secrets
+from app.utils.redaction import HIDDEN
 from tests.conftest import PASSWORD
 
 

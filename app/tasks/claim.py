@@ -11,10 +11,12 @@ from typing import Any, Self
 
 import structlog
 from flask import current_app
+from sqlalchemy.exc import SQLAlchemyError
 
 from app.extensions import db
 from app.libs.enums import EventType, TaskState
 from app.tasks.checkpoints import Checkpoints
+from app.tasks.log_lines import LogLines
 from app.utils import sqlite
 from app.utils.memory import resident_bytes
 from app.viewModels import task_limits, task_queue
@@ -50,14 +52,21 @@ class Claim:
         self._lost = threading.Event()
         self._heart = threading.Thread(target=self._beat, name="heartbeat", daemon=True)
         self._told_at = 0.0
+        self._lines = LogLines()
 
     def __enter__(self) -> Self:
         self._heart.start()
+        self._lines.__enter__()
         return self
 
     def __exit__(self, *_exc: object) -> None:
+        self._lines.__exit__(None, None, None)
         self._done.set()
         self._heart.join()
+        if not self.has_ended:
+            db.session.rollback()
+            with suppress(LeaseLostError, SQLAlchemyError):
+                self._tell_lines()
 
     def step(self, done: float, **data: Any) -> None:
         """Tell how far the work is (0 to 1), with what else a watcher wants to know. Called often, it tells seldom.
@@ -88,7 +97,7 @@ class Claim:
         """
         db.session.commit()  # whatever the work was reading
         with sqlite.writing():
-            task_queue.write(self.lease, list(facts), **changes)
+            task_queue.write(self.lease, [*self._lines.take(), *facts], **changes)
             db.session.commit()
 
     @contextmanager
@@ -102,6 +111,8 @@ class Claim:
         result: dict[str, Any] = {}
         with sqlite.writing():
             yield result
+            if lines := self._lines.take():
+                task_queue.write(self.lease, lines)
             task_queue.end(self.lease, TaskState.SUCCEEDED, result=result)
             db.session.commit()
         self.has_ended = True
@@ -118,6 +129,7 @@ class Claim:
             try:
                 with self._app.app_context():
                     state = task_queue.extend(self.lease, lease_ms=self._lease_ms)
+                    self._tell_lines()
             except LeaseLostError:
                 self._lost.set()
                 return
@@ -138,3 +150,10 @@ class Claim:
                 task_queue.end(self.lease, TaskState.FAILED, error=error)
                 db.session.commit()
         os.kill(os.getpid(), signal.SIGKILL)
+
+    def _tell_lines(self) -> None:
+        """Write what was logged and not told with something else."""
+        if lines := self._lines.take():
+            with sqlite.writing():
+                task_queue.write(self.lease, lines)
+                db.session.commit()

@@ -13,14 +13,17 @@ import threading
 import time
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
+from datetime import timedelta
 from urllib.parse import urlsplit
 
 import pytest
 import websocket
+from flask_jwt_extended import create_access_token
 
 from app.extensions import db
 from app.libs.enums import EventType, Queue, TaskKind, TaskState
 from app.libs.ids import new_id
+from app.models import LoginSession
 from app.sockets.courier import PATIENCE_S
 from app.viewModels import accounts, task_queue
 from tests.conftest import PASSWORD
@@ -50,8 +53,12 @@ def lease(app, project, engineer):
 
 @pytest.fixture
 def token(app, engineer):
+    """A token that outlives the longest test."""
     with app.app_context():
-        return accounts.login(username=engineer.username, password=PASSWORD).access_token
+        accounts.login(username=engineer.username, password=PASSWORD)
+        session_id = db.session.query(LoginSession.id).filter_by(user_id=engineer.id).scalar()
+        life, claims = timedelta(hours=3), {"sid": str(session_id)}
+        return create_access_token(str(engineer.id), expires_delta=life, additional_claims=claims)
 
 
 def write(app, lease, n_events, *, at_once=5, text=""):
