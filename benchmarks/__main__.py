@@ -5,10 +5,22 @@
 
 import argparse
 
-from benchmarks import cells, report, service
+from benchmarks import (
+    accuracy,
+    bbob,
+    cells,
+    growth,
+    honest,
+    loop_speed,
+    multiobjective,
+    optimality_gap,
+    report,
+    service,
+    task_overhead,
+)
 
-CELLWISE = ()
-"""The benchmarks of the engine, in the order of the page."""
+CELLWISE = (task_overhead, loop_speed, bbob, multiobjective, accuracy, honest, optimality_gap, growth)
+"""The benchmarks that run in cells, in the order of the page."""
 
 
 def main() -> None:

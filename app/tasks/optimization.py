@@ -47,7 +47,7 @@ def _of_model(optimization_id: UUID, claim: Claim) -> dict[str, Any]:
             envelope=search.envelope,
             current=asked.options.get("current"),
             n_recipes=asked.options.get("n_recipes", 20),
-            on_step=_teller(claim),
+            on_step=teller(claim),
             resume=resume,
         )
 
@@ -72,7 +72,7 @@ def _of_process(optimization_id: UUID, claim: Claim) -> dict[str, Any]:
             current=asked.options["current"],
             closes_cuts=asked.options["closes_cuts"],
             n_recipes=asked.options["n_recipes"],
-            on_step=_teller(claim),
+            on_step=teller(claim),
             resume=resume,
         )
 
@@ -111,7 +111,7 @@ def _certificate(
     return found.to_json()
 
 
-def _teller(claim: Claim) -> Callable[[Step | ProcessStep], None]:
+def teller(claim: Claim) -> Callable[[Step | ProcessStep], None]:
     """Return what tells a task how far its search is."""
 
     def tell(step: Step | ProcessStep) -> None:
