@@ -33,6 +33,10 @@ check: .venv/.dev ## check format, lint, types and the import table
 test-faults: .venv/.dev ## kill processes and see that nothing is lost (FAULTS_FORM=long for hours of it)
 	@echo "Killing processes, and counting what is lost ..."
 	@$(VENV) -m pytest --quiet tests/faults
+	@for backend in mariadb postgresql; do \
+	  echo "The same on $$backend ..."; \
+	  $(VENV) -m pytest --quiet --backend $$backend tests/faults/test_kills.py tests/faults/test_redis.py tests/faults/test_queue.py || exit 1; \
+	done
 
 test-services: .venv/.dev ## run the API tests on MariaDB, PostgreSQL, Redis and S3
 	@for backend in mariadb postgresql; do \
