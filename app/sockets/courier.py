@@ -19,6 +19,7 @@ from app.viewModels.task_feed import Feed, Feeds, Told
 
 EVENT, END_EVENT = "task_event", "unsubscribed"
 MOST_UNSENT = 500  # packets that wait in a client's queue
+MOST_REPLAYS = 8  # that read from the database at once
 PATIENCE_S = 10.0  # for so long a queue may stay full
 PAUSE_S = 0.05  # between two looks at a full queue
 
@@ -70,6 +71,7 @@ class Courier:
         self._news: set[Feed] = set()
         self._waiting: set[Feed] = set()  # some client's queue is full
         self._leaving: dict[str, tuple[float, int]] = {}  # let go of: when to look again, and how much it had not taken
+        self._replays = threading.BoundedSemaphore(MOST_REPLAYS)
         self._bell = threading.Event()
         self._thread: threading.Thread | None = None
         feeds.on_news = self.wake
@@ -175,7 +177,8 @@ class Courier:
     def _tell_old(self, subscription: Subscription, room: int) -> None:
         if subscription.is_over or not room:
             return
-        events = self._fetch(UUID(subscription.feed.task_id), subscription.after)
+        with self._replays:
+            events = self._fetch(UUID(subscription.feed.task_id), subscription.after)
         for event in events[:room]:
             self._tell(subscription, event, {})
         if not events:  # what came before has been cleaned away

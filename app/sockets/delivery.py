@@ -2,15 +2,26 @@
 
 import socket
 import threading
+import time
 from collections.abc import Callable
 from contextlib import suppress
 from typing import Any
 
 import engineio
 import socketio as library
+import structlog
+from redis import Redis
+from redis.backoff import NoBackoff
+from redis.exceptions import RedisError
+from redis.retry import Retry
 
 from app.sockets.courier import EVENT
 from app.viewModels.task_feed import Feeds
+
+PUBLISH_S = 2.0  # for so long an answer of Redis is waited for
+SILENT_S = 2.0  # for so long it is not asked again after it did not answer
+
+log = structlog.get_logger(__name__)
 
 
 class FeedingManager(library.Manager):
@@ -73,10 +84,23 @@ class LocalManager(FeedingManager):
 class QueueManager(library.RedisManager, FeedingManager):
     """Delivery across processes. RedisManager hands what it receives to the next ``emit`` in line: ours."""
 
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
+    def __init__(self, url: str, *, channel: str) -> None:
+        super().__init__(url, channel=channel)
         self._is_listening = False
         self._beginning = threading.Lock()
+        limits = {"socket_timeout": PUBLISH_S, "socket_connect_timeout": PUBLISH_S, "retry": Retry(NoBackoff(), 0)}
+        self._out = Redis.from_url(url, **limits)
+        self._silent_until = 0.0
+
+    def _publish(self, data: dict[str, Any]) -> None:
+        """Tell the other processes. While Redis is away nobody waits for it: they find events in the log themselves."""
+        if time.monotonic() < self._silent_until:
+            return
+        try:
+            self._out.publish(self.channel, self.json.dumps(data))
+        except RedisError as error:
+            self._silent_until = time.monotonic() + SILENT_S
+            log.warning("events_not_told", error=str(error))
 
     def initialize(self) -> None:
         """Begin to listen: at the first client, of whichever kind. The second time nothing happens."""

@@ -28,6 +28,8 @@ from app.utils import sqlite
 from app.utils.paging import LARGEST_NUMBER
 from app.viewModels import tasks, tokens
 
+MOST_FOLLOWED = 200  # tasks, over one connection
+
 
 @socketio.on("connect")
 def connect(auth: Any = None) -> None:
@@ -76,6 +78,8 @@ def subscribe(message: Any) -> None:
     actor = _clients().actor_of(request.sid)
     task_id, after = _parse(message)
     tasks.get(task_id, actor=actor)
+    if len(set(_courier().followed_by(request.sid)) - {task_id}) >= MOST_FOLLOWED:
+        raise AppError(ErrorCode.TOO_MANY_REQUESTS, f"A connection follows at most {MOST_FOLLOWED} tasks.")
     _courier().follow(request.sid, task_id, after)
 
 

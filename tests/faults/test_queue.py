@@ -1,4 +1,4 @@
-"""A thousand tasks of many users wait: what is shown is what happens, and no request takes more than a few statements."""
+"""A thousand tasks of many users wait: what is shown is what happens, and a request takes few statements."""
 
 import random
 

@@ -2,14 +2,22 @@
 
 import threading
 from collections.abc import Callable, Iterator
+from datetime import timedelta
 from typing import Any
 
 import pytest
 import requests
 import socketio
 from flask import Flask
+from flask_jwt_extended import create_access_token
 
+from app.extensions import db
 from app.libs.actor import Actor
+from app.libs.enums import Queue, TaskKind
+from app.libs.ids import new_id
+from app.models import LoginSession, Project
+from app.viewModels import accounts, task_queue
+from app.viewModels.task_queue import Lease
 from tests.conftest import PASSWORD
 from tests.support.deployment import deployment
 from tests.support.servers import wait_until
@@ -146,3 +154,22 @@ def module_id(api: Api) -> str:
     assert trained["state"] == "succeeded", trained["error"]
     api.post(f"/models/{trained['subject_id']}/promote")
     return found
+
+
+@pytest.fixture
+def lease(app: Flask, project: Project, engineer: Actor) -> Lease:
+    """A task in a worker's hands."""
+    with app.app_context():
+        task_queue.submit(TaskKind.IMPORT, project_id=project.id, subject_id=new_id(), payload={}, actor=engineer)
+        db.session.commit()
+        return task_queue.claim(Queue.DEFAULT, worker="w", lease_ms=3_600_000)
+
+
+@pytest.fixture
+def token(app: Flask, engineer: Actor) -> str:
+    """A token that outlives the longest test."""
+    with app.app_context():
+        accounts.login(username=engineer.username, password=PASSWORD)
+        session_id = db.session.query(LoginSession.id).filter_by(user_id=engineer.id).scalar()
+        life, claims = timedelta(hours=3), {"sid": str(session_id)}
+        return create_access_token(str(engineer.id), expires_delta=life, additional_claims=claims)

@@ -13,9 +13,9 @@ from flask_jwt_extended import create_access_token
 from app.models import LoginSession
 from tests.sockets.conftest import Api, Follower
 from tests.support.deployment import deployment
+from tests.support.followers import SOCKET_PATH
 from tests.support.servers import wait_until
 
-SOCKET = "/socket.io/?EIO=4&transport=websocket"
 LONG_SEARCH = {"terms": [{"goal": "minimize", "of": "y"}], "budget": 1_000_000, "seed": 1}
 
 
@@ -125,7 +125,7 @@ def test_a_server_whose_places_are_taken_says_so_and_still_answers_requests(migr
         for follower in followers:
             follower.connect(url, api.token)
         with pytest.raises(websocket.WebSocketBadStatusException) as refused:
-            websocket.create_connection(url.replace("http", "ws") + SOCKET)
+            websocket.create_connection(url.replace("http", "ws") + SOCKET_PATH)
         answered = api.get("/me")["username"]
         followers[0].client.disconnect()
         wait_until(lambda: connects(followers[0], url, api.token), "a place")
@@ -139,7 +139,7 @@ def test_a_server_whose_places_are_taken_says_so_and_still_answers_requests(migr
 
 
 def test_a_connection_that_never_says_who_it_is_is_closed(server):
-    with closing(websocket.create_connection(server.replace("http", "ws") + SOCKET, timeout=30)) as nameless:
+    with closing(websocket.create_connection(server.replace("http", "ws") + SOCKET_PATH, timeout=30)) as nameless:
         opened, said_last = nameless.recv(), nameless.recv()
 
     assert opened.startswith("0")
