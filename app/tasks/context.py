@@ -19,14 +19,11 @@ from app.libs.enums import Queue, TaskState
 from app.libs.error_codes import ErrorCode
 from app.libs.errors import AppError, problem
 from app.tasks.claim import CancelledError, Claim
+from app.tasks.outages import outage_of
 from app.utils import sqlite
-from app.utils.object_store import ObjectStoreUnavailable
 from app.viewModels import task_limits, task_queue
 from app.viewModels.task_queue import LeaseLostError
 from engine.errors import EngineError
-
-OUTAGES = (ObjectStoreUnavailable, OperationalError, InterfaceError)
-"""What says nothing of the task: a part of the server was away, so that it is worth another attempt."""
 
 log = structlog.get_logger(__name__)
 
@@ -77,10 +74,11 @@ def carry_next(queue: Queue, body: Callable[[Claim], None], *, message_id: str |
         except EngineError as error:
             told = problem(code=error.code, title=error.title, status=422, detail=str(error), details=error.details)
             _end(lease, TaskState.FAILED, told)
-        except OUTAGES as outage:
-            log.warning("task_interrupted", exc_info=True)
-            _excuse(lease, outage)
-        except Exception:
+        except Exception as error:
+            if outage := outage_of(error):
+                log.warning("task_interrupted", exc_info=True)
+                _excuse(lease, outage)
+                return
             _end(lease, TaskState.FAILED, _problem_of(ErrorCode.TASK_CRASHED, ErrorCode.TASK_CRASHED.title, {}))
             log.exception("task_crashed")
             raise
@@ -98,15 +96,14 @@ def _end(lease: task_queue.Lease, state: TaskState, error: dict | None = None) -
         log.info(f"task_{state.value}", code=error and error["code"])
 
 
-def _excuse(lease: task_queue.Lease, outage: Exception) -> None:
+def _excuse(lease: task_queue.Lease, outage: str) -> None:
     """End nothing: the lease runs out, and the task is queued again, as often as it takes."""
     db.session.rollback()
-    what = "The object store" if isinstance(outage, ObjectStoreUnavailable) else "The database"
     try:
         with sqlite.writing():
-            task_queue.excuse(lease, f"{what} is away; the task goes on when it is back.")
+            task_queue.excuse(lease, f"{outage}; the task goes on when that is over.")
             db.session.commit()
-    except (LeaseLostError, *OUTAGES):
+    except (LeaseLostError, OperationalError, InterfaceError):
         db.session.rollback()
         log.warning("task_not_excused")  # the attempt counts; nobody could write that it should not
 

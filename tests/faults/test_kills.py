@@ -10,7 +10,7 @@ from app.models import Model, Optimization, TaskEvent
 from tests.faults.conftest import IS_LONG
 from tests.faults.plant import ENDED, kill_at_random
 
-N_TASKS, N_KILLS = (100, 60) if IS_LONG else (30, 12)
+N_TASKS, N_KILLS = (100, 60) if IS_LONG else (21, 9)
 EVERY_S = (1.0, 4.0)
 
 TRAININGS = [

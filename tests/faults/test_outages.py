@@ -84,7 +84,7 @@ def test_a_disk_that_is_full_delays_and_the_task_goes_on_when_there_is_room(app,
 
     def is_excused():
         items = running.get(f"/tasks/{task_id}/events")["items"]
-        return any("object store is away" in str(item["data"].get("message")) for item in items)
+        return any("disk is full" in str(item["data"].get("message")) for item in items)
 
     wait_until(is_excused, "the full disk to be told", deadline_s=100)
     state = running.get(f"/tasks/{task_id}")["state"]
