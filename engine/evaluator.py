@@ -265,7 +265,8 @@ class Evaluator:
         given = floats("X_free", X_free)
         if given.ndim != 2 or given.shape[1] != len(self._free):
             raise ShapeError(f"points have shape {given.shape}, but there are {len(self._free)} variables")
-        X = np.tile(self._fixed, (len(given), 1))
+        X = np.empty((len(given), len(self._fixed)))
+        X[:] = self._fixed
         X[:, self._free] = given
         Y = floats("what the model returned", self.model.predict(X))
         wanted = (len(X), len(self.model.outputs))
@@ -275,14 +276,15 @@ class Evaluator:
         return dict(zip(tags, (*X.T, *Y.T), strict=True)), Y
 
     def _computed(self, columns: Mapping[str, Floats], Y: Floats) -> Evaluation:
-        objectives = np.zeros((len(Y), len(self.problem.objectives)))
+        names = self.problem.objectives
+        objectives = np.zeros((len(Y), len(names)))
         violation = np.zeros((len(Y), len(self._limits)))
         distrust = np.zeros(len(Y))
         if self._envelope:
             distrust = self._envelope.violation(np.column_stack([columns[tag] for tag in self._envelope.tags]))
         with np.errstate(over="ignore", invalid="ignore"):
             for term, expression in zip(self.problem.terms, self._terms, strict=True):
-                j = self.problem.objectives.index(term.objective)
+                j = names.index(term.objective)
                 objectives[:, j] += term.weight * cost(term, expression.evaluate(columns))
             for j, (limit, expression) in enumerate(zip(self.problem.limits, self._limits, strict=True)):
                 violation[:, j] = excess(limit, expression.evaluate(columns))

@@ -115,7 +115,9 @@ class Expression:
         shape = next(iter(shapes.values())) if shapes else next(others, ())
         with np.errstate(all="ignore"):
             result = self._tree.value(values)
-        return np.array(np.broadcast_to(result, shape), dtype=np.float64)
+        whole: Array = np.empty(shape)
+        whole[...] = result
+        return whole
 
     def affine(self) -> tuple[float, dict[str, float]] | None:
         """Return the constant and the coefficient of each tag if the expression is affine in its tags, else None.
