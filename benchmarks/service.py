@@ -5,13 +5,13 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
 
-from benchmarks import read_task, submit_latency
+from benchmarks import read_task, task_speed
 from benchmarks.cells import Parameters, Result, table
 from benchmarks.report import Row
 
 TITLE = "The service"
 
-_PARTS = {"read a task": read_task, "submit a task": submit_latency}
+_PARTS = {"read a task": read_task, "submit a task": task_speed}
 
 
 def cells(is_full: bool) -> list[Parameters]:

@@ -8,7 +8,7 @@ from typing import NoReturn
 from uuid import UUID
 
 from flask import current_app
-from sqlalchemy import case, func, or_, select
+from sqlalchemy import bindparam, case, func, or_, select
 
 from app.extensions import db
 from app.libs.actor import Actor
@@ -21,6 +21,12 @@ from app.viewModels import task_line
 from app.viewModels.access import visible
 
 UNFINISHED = (TaskState.QUEUED, TaskState.RUNNING, TaskState.STOPPING)
+
+_TASKS = Task.__table__.c
+_OF_ACTOR, _OF_PROJECT = _TASKS.created_by == bindparam("actor_id"), _TASKS.project_id == bindparam("project_id")
+_UNFINISHED = select(
+    *(func.coalesce(func.sum(case((whose, 1), else_=0)), 0) for whose in (_OF_ACTOR, _OF_PROJECT))
+).where(_TASKS.state.in_(UNFINISHED), or_(_OF_ACTOR, _OF_PROJECT))
 
 
 @dataclass(frozen=True)
@@ -97,10 +103,7 @@ def admit(submission: Submission, *, project_id: UUID, actor: Actor) -> None:
 
 def _unfinished(project_id: UUID, actor: Actor) -> tuple[int, int]:
     """Return how many unfinished tasks the actor has, and the project."""
-    of_actor = func.coalesce(func.sum(case((Task.created_by == actor.id, 1), else_=0)), 0)
-    of_project = func.coalesce(func.sum(case((Task.project_id == project_id, 1), else_=0)), 0)
-    either = or_(Task.created_by == actor.id, Task.project_id == project_id)
-    found = db.session.execute(select(of_actor, of_project).where(Task.state.in_(UNFINISHED), either)).one()
+    found = db.session.connection().execute(_UNFINISHED, {"actor_id": actor.id, "project_id": project_id}).one()
     return int(found[0]), int(found[1])
 
 

@@ -12,7 +12,7 @@ from statistics import median
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import case, func, select
+from sqlalchemy import bindparam, case, func, select
 
 from app.extensions import db
 from app.libs.enums import Priority, TaskKind, TaskState
@@ -25,6 +25,13 @@ ORDER = (_TASKS.priority.desc(), _TASKS.turn, _TASKS.id)
 
 RUNNABLE = (_TASKS.state == TaskState.QUEUED, _TASKS.waits_for == 0)
 """What a task must be to start: one that waits for others has no place yet."""
+
+_TURNS = select(func.min(_TASKS.turn), func.max(case((_TASKS.created_by == bindparam("user_id"), _TASKS.turn)))).where(
+    _TASKS.queue == bindparam("of_queue"),
+    _TASKS.state == TaskState.QUEUED,
+    _TASKS.priority == bindparam("of_priority"),
+)
+"""The round that is being served, and the last one in which a user has a task."""
 
 AT_WORK = (TaskState.RUNNING, TaskState.STOPPING)
 N_PAST = 30
@@ -55,9 +62,8 @@ class Forecast:
 
 def next_turn(queue: str, priority: Priority, user_id: UUID) -> int:
     """Return the round in which a user's next task of a queue has its turn."""
-    own = func.max(case((Task.created_by == user_id, Task.turn)))
-    waiting = (Task.queue == queue, Task.state == TaskState.QUEUED, Task.priority == priority)
-    served, last = db.session.execute(select(func.min(Task.turn), own).where(*waiting)).one()
+    asked = {"of_queue": queue, "of_priority": priority, "user_id": user_id}
+    served, last = db.session.connection().execute(_TURNS, asked).one()
     if served is None:
         return 0
     return served if last is None else max(served, last + 1)

@@ -4,7 +4,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from uuid import UUID
 
-from sqlalchemy import select
+from sqlalchemy import bindparam, select
 
 from app.extensions import db
 from app.libs.enums import EventType, TaskState
@@ -15,6 +15,7 @@ from app.utils.clock import now_ms
 from app.viewModels import task_log
 
 _NEEDS, _TASKS = TaskNeed.__table__, Task.__table__
+_WAITING = select(_NEEDS.c.task_id).where(_NEEDS.c.needs_id == bindparam("ended_id"))
 
 
 @dataclass(frozen=True)
@@ -70,7 +71,7 @@ def settle(ended_id: UUID, state: TaskState) -> list[Freed]:
 
 
 def _waiting_for(task_id: UUID) -> list[UUID]:
-    return list(db.session.scalars(select(_NEEDS.c.task_id).where(_NEEDS.c.needs_id == task_id)))
+    return list(db.session.connection().execute(_WAITING, {"ended_id": task_id}).scalars())
 
 
 def _count_down(task_id: UUID) -> Freed | None:
