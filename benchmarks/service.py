@@ -1,17 +1,17 @@
-"""The service: speed of reading a task and of submitting one, each against a hand-written way."""
+"""The service: speed of reading tasks, of submitting and of following them, each against a hand-written way."""
 
 import statistics
 from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
 
-from benchmarks import read_task, task_speed
+from benchmarks import live_clients, read_task, task_speed
 from benchmarks.cells import Parameters, Result, table
 from benchmarks.report import Row
 
 TITLE = "The service"
 
-_PARTS = {"read a task": read_task, "submit a task": task_speed}
+_PARTS = {"read a task": read_task, "submit a task": task_speed, "follow a task": live_clients}
 
 
 def cells(is_full: bool) -> list[Parameters]:
