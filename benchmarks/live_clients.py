@@ -27,7 +27,7 @@ MARK = b'"task_event"'
 
 
 def measure() -> list[Row]:
-    """Emit as much to as many clients, in turns; one web process each. Our events are in the log before they are told."""
+    """Emit as much to as many clients, in turns; a web process each. Our events are in the log before they are told."""
     with site() as at, _bare(at) as bare_url, _served(at) as our_url:
         emitter = SocketIO(message_queue=at.settings.redis_url, channel="bare")
         turns = [
@@ -108,7 +108,7 @@ def _closing(client: WebSocket) -> Iterator[WebSocket]:
 
 
 def _count_down(clients: list[WebSocket], n_events: int) -> None:
-    """Read what the clients get until each was told so many events; cheaply, since it is the server that is measured."""
+    """Read what the clients get until each has so many events; cheaply, since it is the server that is measured."""
     left = {client.sock: n_events for client in clients}
     tails = dict.fromkeys(left, b"")
     deadline = time.monotonic() + PATIENCE_S

@@ -22,8 +22,8 @@ from engine.surrogates import Surrogate, fit
 
 TITLE = "What a task costs its work"
 
-ROUNDS = 5
-BUDGETS = {"pso": 300_000, "de": 300_000, "cmaes": 100_000}
+ROUNDS = 3
+BUDGETS = {"pso": 1_500_000, "de": 1_500_000, "cmaes": 400_000}
 
 
 def cells(is_full: bool) -> list[Parameters]:

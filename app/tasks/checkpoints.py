@@ -5,13 +5,13 @@ worker that has lost its task may still write an object, but nobody will read it
 """
 
 import io
-import time
 from collections.abc import Callable
 
 import structlog
 from flask import current_app
 
 from app.extensions import db, object_store
+from app.tasks.pace import Pace
 from app.utils import sqlite
 from app.utils.object_store import ObjectNotFound, ObjectStoreUnavailable
 from app.viewModels import checkpoint_objects, task_queue
@@ -23,6 +23,9 @@ log = structlog.get_logger(__name__)
 LARGEST = 64 * 1024**2
 """A state above this is not kept: writing it every few seconds would be most of the work."""
 
+SHARE, LONGEST_S = 0.01, 60.0
+"""Of the work's time, for keeping its state; but that is never older than a minute."""
+
 
 class Checkpoints:
     """The checkpoints of a claimed task. A state is a flat dictionary of arrays and JSON values."""
@@ -31,8 +34,8 @@ class Checkpoints:
         self._lease = lease
         self._key = lease.checkpoint_key
         self._n = 0
-        self._period_s = current_app.config["SETTINGS"].task_checkpoint_seconds
-        self._saved_at = time.monotonic()
+        period_s = current_app.config["SETTINGS"].task_checkpoint_seconds
+        self._pace = Pace(period_s, share=SHARE, longest_s=LONGEST_S, waits=True)
 
     def load(self) -> State | None:
         """Return the state that an earlier attempt left; None if there is none that can be read."""
@@ -49,22 +52,22 @@ class Checkpoints:
         return state
 
     def save(self, state: Callable[[], State], *, at_once: bool = False) -> None:
-        """Keep the state, unless another was kept a few seconds ago.
+        """Keep the state, unless another was kept a short while ago.
 
         Raises:
             LeaseLostError: the task was taken away.
         """
-        if not at_once and time.monotonic() - self._saved_at < self._period_s:
+        if not at_once and not self._pace.is_due():
             return
-        content = to_bytes(state())
-        self._saved_at = time.monotonic()
-        if len(content) > LARGEST:
-            log.warning("checkpoint_too_large", n_bytes=len(content), largest=LARGEST)
-            return
-        try:
-            self._keep(content)
-        except ObjectStoreUnavailable as error:  # the work goes on; the next one may succeed
-            log.warning("checkpoint_not_kept", error=str(error))
+        with self._pace.taking():
+            content = to_bytes(state())
+            if len(content) > LARGEST:
+                log.warning("checkpoint_too_large", n_bytes=len(content), largest=LARGEST)
+                return
+            try:
+                self._keep(content)
+            except ObjectStoreUnavailable as error:  # the work goes on; the next one may succeed
+                log.warning("checkpoint_not_kept", error=str(error))
 
     def discard(self) -> None:
         """Delete the newest one: the task has succeeded."""

@@ -4,7 +4,6 @@ import itertools
 import os
 import signal
 import threading
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from typing import Any, Self
@@ -17,6 +16,7 @@ from app.extensions import db
 from app.libs.enums import EventType, TaskState
 from app.tasks.checkpoints import Checkpoints
 from app.tasks.log_lines import LogLines
+from app.tasks.pace import Pace
 from app.utils import sqlite
 from app.utils.memory import resident_bytes
 from app.viewModels import task_limits, task_queue
@@ -25,6 +25,7 @@ from app.viewModels.task_queue import Lease, LeaseLostError
 
 log = structlog.get_logger(__name__)
 PROGRESS_PERIOD_S = 0.1  # at most ten progress events a second
+PROGRESS_SHARE, PROGRESS_LONGEST_S = 0.01, 2.0  # of the work's time; and no watcher waits for longer
 LOOK_PERIOD_S = 0.2  # memory can grow by gigabytes in a second
 
 
@@ -51,7 +52,7 @@ class Claim:
         self._stop_asked = threading.Event()
         self._lost = threading.Event()
         self._heart = threading.Thread(target=self._beat, name="heartbeat", daemon=True)
-        self._told_at = 0.0
+        self._pace = Pace(PROGRESS_PERIOD_S, share=PROGRESS_SHARE, longest_s=PROGRESS_LONGEST_S)
         self._lines = LogLines()
 
     def __enter__(self) -> Self:
@@ -76,11 +77,9 @@ class Claim:
             LeaseLostError: the task was taken away.
         """
         self.check()
-        now = time.monotonic()
-        if done < 1 and now - self._told_at < PROGRESS_PERIOD_S:
-            return
-        self._told_at = now
-        self.tell((EventType.PROGRESS, {"done": round(done, 4), **data}), progress=done)
+        if done >= 1 or self._pace.is_due():
+            with self._pace.taking():
+                self.tell((EventType.PROGRESS, {"done": round(done, 4), **data}), progress=done)
 
     def check(self) -> None:
         """Raise if the work shall not go on; cheap enough for an inner loop."""
