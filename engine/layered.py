@@ -2,8 +2,8 @@
 
 Notation of the talks, for each link
     t, r    target of the upper module, value that the lower one reaches; c = (t - r) / sd
-    v, w    multiplier and weight: both sides are charged v c + (w c)^2, and after each round
-            v <- v + 2 w^2 c,  w <- GROWTH w                                                              (1)
+    v, w    multiplier and WEIGHT: both sides are charged v c + (w c)^2, and after each round
+            v <- v + 2 w^2 c                                                                              (1)
     An input from outside that several modules take is talked of as well: t is what the uppermost of them sets, and
     r what another one would set. Fixed by the first to ask, the others could not tell what it costs them.
 
@@ -24,7 +24,11 @@ from engine.process_model import ProcessModel
 from engine.stages import Stages
 from engine.trust import Envelope
 
-ROUNDS, GROWTH, FIRST_WEIGHT = 40, 1.05, 0.5  # weights that grow faster freeze the talks before they have met
+ROUNDS = 40
+WEIGHT = 0.3
+"""Of a miss of one standard deviation. It stays: weights that grow bring the layers together sooner, but freeze them
+where they are before the prices have told what would be better."""
+
 CLOSE = 0.01
 """A link whose miss is below this many standard deviations is hit."""
 
@@ -122,20 +126,19 @@ class Layers:
         if each < LEAST_BUDGET:
             each, n_rounds = LEAST_BUDGET, max(1, self._budget // (LEAST_BUDGET * len(self._shares)))
         pairs: list[Pair] = [*self._linked, *self._followers]
-        v, w = dict.fromkeys(pairs, 0.0), dict.fromkeys(pairs, FIRST_WEIGHT)
+        v = dict.fromkeys(pairs, 0.0)
         tried: list[Found] = []
         rounds: list[Round] = []
         starts: dict[str, Mapping[str, float]] = {}
         for number in range(1, n_rounds + 1):
             before = tried[-1] if tried else None
-            found = self._round(number, each, before, starts, v, w)
+            found = self._round(number, each, before, starts, v)
             tried.append(found)
             rounds.append(self._composed(number, found))
             if rounds[-1].worst_miss_sd < CLOSE and before and self._moved(before, found) < CLOSE:
                 break
             for pair in pairs:
-                c = self._gap(pair, found)
-                v[pair], w[pair] = v[pair] + 2 * w[pair] ** 2 * c, GROWTH * w[pair]  # (1)
+                v[pair] += 2 * WEIGHT**2 * self._gap(pair, found)  # (1)
         best = min(rounds, key=lambda each: (each.violation, each.objective))
         chosen = tried[best.number - 1]
         chosen.rounds = rounds
@@ -154,15 +157,14 @@ class Layers:
         before: Found | None,
         starts: dict[str, Mapping[str, float]],
         v: Mapping[Pair, float],
-        w: Mapping[Pair, float],
     ) -> Found:
         """Solve every module once, charged for the distance to what its neighbors said last."""
         found = Found(dict(self._problem.fixed), promised=0.0)
         for share in self._shares.values():
             name, targets = share.part.name, self._targets(share, found)
-            terms = [*share.terms, *(self._price(each, -v[each.tag], w[each.tag]) for each in targets)]  # c = t - r
-            terms += self._prices_of_links(share, before.reached if before else {}, v, w)
-            terms += self._prices_of_shared(share, found, before, v, w)
+            terms = [*share.terms, *(self._price(each, -v[each.tag]) for each in targets)]  # c = t - r
+            terms += self._prices_of_links(share, before.reached if before else {}, v)
+            terms += self._prices_of_shared(share, found, before, v)
             terms = terms or self._nothing_asked(share, found)
             own = [tag for follower, tag in self._followers if follower == name]
             decided = {tag: x for tag, x in self._decided(share, found).items() if tag not in own}
@@ -276,18 +278,16 @@ class Layers:
                 found.decided[variable.tag] = variable.value
         found.reached |= dict(report.outputs)
 
-    def _prices_of_links(
-        self, share: Share, reached: Mapping[str, float], v: Mapping[Pair, float], w: Mapping[Pair, float]
-    ) -> list[Term]:
+    def _prices_of_links(self, share: Share, reached: Mapping[str, float], v: Mapping[Pair, float]) -> list[Term]:
         """Return what a module is charged for wanting else than what those below it have reached."""
         return [
-            self._price(Target(tag, reached[tag], self._process.sd_of(tag), share.part.name), v[tag], w[tag])
+            self._price(Target(tag, reached[tag], self._process.sd_of(tag), share.part.name), v[tag])
             for tag in share.part.sources
             if tag in self._linked and tag in reached
         ]
 
     def _prices_of_shared(
-        self, share: Share, found: Found, before: Found | None, v: Mapping[Pair, float], w: Mapping[Pair, float]
+        self, share: Share, found: Found, before: Found | None, v: Mapping[Pair, float]
     ) -> list[Term]:
         """Return what a module is charged for wanting else of a shared input than those it shares it with."""
         terms = []
@@ -295,16 +295,16 @@ class Layers:
             name, tag = pair
             if name == share.part.name:
                 target = Target(tag, found.decided[tag], self._size(tag), name)
-                terms.append(self._price(target, -v[pair], w[pair]))
+                terms.append(self._price(target, -v[pair]))
             elif tag in share.part.sources and tag not in found.decided and before is not None:
                 target = Target(tag, before.copies[pair], self._size(tag), name)
-                terms.append(self._price(target, v[pair], w[pair]))
+                terms.append(self._price(target, v[pair]))
         return terms
 
-    def _price(self, target: Target, v: float, w: float) -> Term:
+    def _price(self, target: Target, v: float) -> Term:
         """Return the term that charges a module for its distance to the other side of a link, in sd: (1)."""
         distance = f"({as_reference(target.tag)} - ({target.value!r})) / {target.sd!r}"
-        return Term("minimize", f"({v!r}) * {distance} + ({w!r} * {distance}) ** 2", weight=self._unit, scale=1.0)
+        return Term("minimize", f"({v!r}) * {distance} + ({WEIGHT!r} * {distance}) ** 2", weight=self._unit, scale=1.0)
 
     def _nothing_asked(self, share: Share, found: Found) -> list[Term]:
         """Return the term of a module of which nothing is asked: to stay at the operating point, or in the middle."""
