@@ -1,5 +1,7 @@
 """The candidates that ``auto`` tries: for each kind a small ladder of hyperparameters, cheap and simple first."""
 
+from dataclasses import replace
+
 from engine.surrogates.search import Candidate
 
 SMALL, LARGE = 3000, 12_000
@@ -27,7 +29,7 @@ def ladder(n: int, d: int, m: int) -> tuple[list[Candidate], list[Candidate]]:
         Candidate("gaussian_process", {}),
         _forest("random_forest", n),
     ]
-    return firsts, [*boosters[1:], *_forests(n, d), _longer_network(n), *_processes()]
+    return firsts, [*boosters[1:], *_forests(n, d), _longer_network(n), *_processes(), *_logarithms(boosters[0])]
 
 
 def _forest(kind: str, n: int, **params: float) -> Candidate:
@@ -54,9 +56,15 @@ def _boosters(n: int) -> list[Candidate]:
 
 def _longer_network(n: int) -> Candidate:
     """Return a network that is trained for longer, and held back for it."""
-    return Candidate("neural_network", {"n_epochs": 500 if n <= SMALL else 250, "decay": 0.1})
+    return Candidate("neural_network", {"n_epochs": 400 if n <= SMALL else 250, "decay": 0.1})
 
 
 def _processes() -> list[Candidate]:
     """Return Gaussian processes of rougher and smoother surfaces."""
     return [Candidate("gaussian_process", {"smoothness": smoothness}) for smoothness in (1, 3)]
+
+
+def _logarithms(booster: Candidate) -> list[Candidate]:
+    """Return what learns logarithms, if an output spreads widely."""
+    processes = [Candidate("gaussian_process", {"smoothness": smoothness}, is_log=True) for smoothness in (1, 2)]
+    return [Candidate("linear", {}, is_log=True), *processes, replace(booster, is_log=True)]

@@ -16,7 +16,7 @@ Source:
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -36,11 +36,12 @@ MOST_LEARNED = 15_000
 ENOUGH_TESTED = 1000
 """Held-out rows that are enough to decide by in the last round; there are never fewer than two folds."""
 
-MOST_TWICE = 6
+MOST_TWICE = 5
 """Candidates that get a second fold, beside the best of each kind."""
 
 MOST_FINALISTS = 4
 MOST_OF_A_KIND = 2
+MOST_LOGARITHMS = 2
 UNPROMISING = {"gaussian_process": 1.25, "neural_network": 1.6}
 """A kind whose best error is this many times the best of all is not tried with other hyperparameters: the dearer its
 fits, the sooner."""
@@ -57,7 +58,8 @@ LOG_RANGE = 20.0
 """An output whose largest value is this many times its smallest may be learned as its logarithm."""
 
 LOG_GAIN = 0.97
-"""Learning logarithms has to bring the error down by this factor: it changes what a model does far outside the data."""
+"""Learning logarithms has to bring the best error down by this factor: it changes what a model does far outside the
+data."""
 
 
 @dataclass(frozen=True)
@@ -95,6 +97,11 @@ class Trial:
     predictions: dict[int, Floats] = field(default_factory=dict)
     failure: str | None = None
     n_bytes: int = 0
+
+    @property
+    def family(self) -> tuple[str, bool]:
+        """What it is like: its kind, and whether it learns logarithms."""
+        return self.candidate.kind, self.candidate.is_log
 
     def error(self, runs: Sequence[tuple[str, int]], sd: Floats) -> float:
         """Return the error over these stages and folds; infinite if one of them is missing or has failed."""
@@ -192,13 +199,12 @@ class Search:
         if n_folds > 1:
             yield from self._round(kept, [(stage, 0), (stage, 1)])
         known = [(stage, fold) for fold in range(min(2, n_folds))]
-        finalists, runs = self._finalists(kept, known), [("full", fold) for fold in range(self.table.n_final_folds())]
-        yield from self._round(finalists, runs)
-        yield from self._round(finalists + self._logarithms(finalists, runs), runs)
+        runs = [("full", fold) for fold in range(self.table.n_final_folds())]
+        yield from self._round(self._finalists(kept, known), runs)
 
     def most_fits(self) -> int:
         """Return how many fits there can be at most."""
-        n_final = self.table.n_final_folds() * (MOST_FINALISTS + 6)
+        n_final = self.table.n_final_folds() * (MOST_FINALISTS + MOST_LOGARITHMS + 2)
         return 2 * (len(self.trials) + len(self.others)) + n_final
 
     def best(self) -> tuple[list[Trial], list[tuple[str, int]]]:
@@ -220,7 +226,7 @@ class Search:
                     yield Task(trial, stage, fold)
 
     def _promising(self, runs: list[tuple[str, int]]) -> list[Trial]:
-        """Return the other candidates of the kinds that did well."""
+        """Return the other candidates of the kinds that did well, and logarithms if an output spreads widely."""
         ranked = self._ranked(self.trials, runs)
         best = ranked[0].error(runs, self.table.sd) if ranked else 0.0
         kinds = {
@@ -228,56 +234,37 @@ class Search:
             for trial in ranked
             if trial.error(runs, self.table.sd) <= best * UNPROMISING.get(trial.candidate.kind, USUALLY_UNPROMISING)
         }
-        return [Trial(candidate) for candidate in self.others if candidate.kind in kinds]
+        may_be_log = self.table.may_be_log.any()
+        return [Trial(each) for each in self.others if (may_be_log if each.is_log else each.kind in kinds)]
 
     def _hopeful(self, runs: list[tuple[str, int]]) -> list[Trial]:
         """Return the best, the best of each kind, both without what is hopeless, and the references."""
         ranked = self._ranked(self.trials, runs)
-        of_kind = {trial.candidate.kind: trial for trial in reversed(ranked)}  # the best of each
+        of_kind = {trial.family: trial for trial in reversed(ranked)}  # the best of each
         bar = HOPELESS * ranked[0].error(runs, self.table.sd) if ranked else 0.0
         kept = [*ranked[: min(MOST_TWICE, (len(ranked) + 1) // 2)], *of_kind.values()]
         hopeful = [trial for trial in kept if trial.error(runs, self.table.sd) <= bar]
         return [trial for trial in ranked if trial in hopeful or trial.candidate.is_reference]
 
     def _finalists(self, trials: list[Trial], runs: list[tuple[str, int]]) -> list[Trial]:
-        """Return the best few, not all of one kind, and the references."""
+        """Return the best few, not all of one kind nor all of logarithms, and the references."""
         ranked = self._ranked(trials, runs)
         bar = FAR_BEHIND * ranked[0].error(runs, self.table.sd) if ranked else 0.0
+        room = {False: MOST_FINALISTS, True: MOST_LOGARITHMS}
         chosen: list[Trial] = []
         for trial in ranked:
-            n_of_kind = sum(other.candidate.kind == trial.candidate.kind for other in chosen)
+            n_of_kind = sum(other.family == trial.family for other in chosen)
+            n_alike = sum(other.candidate.is_log == trial.candidate.is_log for other in chosen)
             is_near = trial.error(runs, self.table.sd) <= bar
-            if is_near and len(chosen) < MOST_FINALISTS and n_of_kind < MOST_OF_A_KIND:
+            if is_near and n_alike < room[trial.candidate.is_log] and n_of_kind < MOST_OF_A_KIND:
                 chosen.append(trial)
         return chosen + [trial for trial in ranked if trial.candidate.is_reference and trial not in chosen]
 
-    def _logarithms(self, finalists: list[Trial], runs: list[tuple[str, int]]) -> list[Trial]:
-        """Return the two best and the references once more, learning logarithms, if an output spreads widely."""
-        if not self.table.may_be_log.any():
-            return []
-        best = self._ranked(finalists, runs)[:2]
-        new = [
-            Trial(replace(trial.candidate, is_reference=False, is_log=True))
-            for trial in finalists
-            if trial in best or trial.candidate.is_reference
-        ]
-        self.trials += new
-        return new
-
     def _without_idle_logarithms(self, trials: list[Trial], runs: list[tuple[str, int]]) -> list[Trial]:
-        """Return the trials without those of logarithms that do not clearly err less than the same without."""
-        plain = {
-            (trial.candidate.kind, *trial.candidate.params.items()): trial.error(runs, self.table.sd)
-            for trial in trials
-            if not trial.candidate.is_log
-        }
-        return [
-            trial
-            for trial in trials
-            if not trial.candidate.is_log
-            or trial.error(runs, self.table.sd)
-            < LOG_GAIN * plain[(trial.candidate.kind, *trial.candidate.params.items())]
-        ]
+        """Return the trials without those of logarithms that do not clearly err less than all others."""
+        plain = [trial for trial in trials if not trial.candidate.is_log]
+        bar = LOG_GAIN * min((trial.error(runs, self.table.sd) for trial in plain), default=float("inf"))
+        return [t for t in trials if not t.candidate.is_log or t.error(runs, self.table.sd) < bar]
 
     def _ranked(self, trials: Sequence[Trial], runs: list[tuple[str, int]]) -> list[Trial]:
         errors = {id(trial): trial.error(runs, self.table.sd) for trial in trials}

@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -174,15 +176,18 @@ def test_noise_gets_the_mean():
     assert np.ptp(form.predict(rng.normal(size=(50, 8)))) < 1.0
 
 
-def test_a_logarithm_is_learned_where_it_clearly_wins():
+def test_a_logarithm_is_learned_where_it_clearly_wins(monkeypatch):
     rng = np.random.default_rng(0)
     X = rng.uniform(-1, 1, size=(150, 2))
     Y = np.exp(5 * X[:, :1] + 2 * X[:, 1:]) * np.exp(0.05 * rng.normal(size=(150, 1)))
+    logarithms = [replace(QUICK[0], is_log=True, is_reference=False), replace(QUICK[2], is_log=True)]
+    monkeypatch.setattr("engine.surrogates.auto.ladder", lambda n, d, m: (QUICK, logarithms))
 
-    form = auto(X, Y)
+    form, around_zero = auto(X, Y), auto(X, Y - 1)
 
     (chosen,) = [member for member in form.choice["members"] if member["weights"][0] > 0.9]
     assert (chosen["kind"], chosen["is_log"]) == ("linear", True)
+    assert not any(tried["is_log"] for tried in around_zero.choice["tried"])
 
 
 def test_groups_decide_what_is_chosen():
