@@ -21,6 +21,7 @@ from engine.errors import ShapeError, TrainingError
 from engine.folds import MOST_FOLDS, SCHEMES, Fold, Validation, folds, honest_scheme, nested, split_at
 from engine.surrogates import Surrogate, fit
 from engine.surrogates.arrays import matrix
+from engine.surrogates.encoding import Categories, may_miss, with_gaps
 
 __all__ = [
     "MOST_FOLDS",
@@ -84,13 +85,16 @@ def cross_validate(
     inner: Sequence[Sequence[Fold]] | None = None,
     on_fold: Callable[[int, int], None] | None = None,
     on_step: Callable[[float], None] | None = None,
+    categories: Categories | None = None,
+    missing: str = "refuse",
     known: Mapping[int, Any] | None = None,
     on_predicted: Callable[[int, NDArray[np.float64]], None] | None = None,
 ) -> CrossValidation:
     """Return how well surrogates of this kind predict the rows that each fold holds out.
 
     Args:
-        kind, X, Y, inputs, outputs, params, seed, n_jobs: as ``surrogates.fit`` takes them, for every fold.
+        kind, X, Y, inputs, outputs, params, seed, n_jobs, categories, missing: as ``surrogates.fit`` takes them, for
+            every fold.
         folds: rows to train on and rows to test on, as ``folds`` gives them.
         inner: for a kind that chooses, the folds within the training rows of each fold, by which it does so; rows are
             counted in those rows. By default the other folds: what is chosen has not seen the rows that are tested,
@@ -107,7 +111,7 @@ def cross_validate(
             or tested by a model trained on it.
     """
     started = perf_counter()
-    X, Y = matrix("X", X, inputs), matrix("Y", Y, outputs)
+    X, Y = (with_gaps if may_miss(missing) else matrix)("X", X, inputs), matrix("Y", Y, outputs)
     if len(X) != len(Y):
         raise ShapeError(f"X has shape {X.shape} but Y has {Y.shape}: both need the same rows")
     held_out = _held_out(folds, len(X))
@@ -127,6 +131,8 @@ def cross_validate(
             n_jobs=n_jobs,
             folds=(inner[i] if inner else nested(folds, i)) or None,
             on_step=on_step and _within(on_step, i, len(folds)),
+            categories=categories,
+            missing=missing,
         )
         return surrogate.predict(X[test])
 
@@ -174,7 +180,7 @@ def of_choice(surrogate: Surrogate, X: Any, Y: Any) -> CrossValidation:
     P, fold = getattr(surrogate.form, "held_out", None), getattr(surrogate.form, "fold", None)
     if P is None or fold is None:
         raise TrainingError(f"this {surrogate.kind} model keeps no predictions of rows that were held out to choose it")
-    X, Y = matrix("X", X, surrogate.inputs), matrix("Y", Y, surrogate.outputs)
+    X, Y = surrogate.checked(X), matrix("Y", Y, surrogate.outputs)
     if not len(X) == len(Y) == len(P):
         raise ShapeError(f"the model was fitted on {len(P)} rows, but X has shape {X.shape} and Y {Y.shape}")
     held_out = fold >= 0

@@ -31,7 +31,7 @@ from engine.errors import EngineError, ShapeError
 from engine.importance.ranking import CORRELATED, Importance, correlated_groups, ranked, shared_notes
 from engine.progress import part
 from engine.surrogates import Surrogate
-from engine.surrogates.arrays import Floats, Ints, matrix
+from engine.surrogates.arrays import Floats, Ints
 from engine.surrogates.blend import BlendForm
 from engine.surrogates.gaussian_process import NEVER, GaussianProcessForm
 from engine.surrogates.kinds import KINDS, Form
@@ -81,10 +81,13 @@ def model_importance(
         ImportanceUnavailable: the kind cannot be read; ``permutation_importance`` takes any model.
         ShapeError, NotFinite: X does not fit the model.
     """
-    X = matrix("X", X, surrogate.inputs)
+    X = surrogate.checked(X)
     if len(X) < 2:
         raise ShapeError(f"X has shape {X.shape}: at least 2 rows are needed")
-    method, unit, V = _read(surrogate.form, surrogate.kind, X, on_step)
+    encoding = surrogate.encoding
+    method, unit, V = _read(surrogate.form, surrogate.kind, encoding.encoded(X) if encoding else X, on_step)
+    if encoding:  # an input is worth what its columns are worth together
+        V, X = encoding.summed(V), encoding.filled(X)
     answer: dict[str, Any] = ranked(V, surrogate.outputs)
     groups = correlated_groups(X, surrogate.inputs, at_least=correlated)
     return Importance(

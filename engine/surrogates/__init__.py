@@ -1,6 +1,7 @@
 """Surrogates: trained, stored without pickle, and predicting from plain arrays."""
 
 from engine.surrogates.arrays import NotFinite
+from engine.surrogates.encoding import Encoding, UnknownCategory
 from engine.surrogates.intervals import Intervals, NotCalibrated, calibrate
 from engine.surrogates.kinds import KINDS, check_params, describe_params
 from engine.surrogates.model_file import load, save
@@ -11,6 +12,7 @@ from engine.surrogates.surrogate import Surrogate, fit
 
 __all__ = [
     "KINDS",
+    "Encoding",
     "InputDeclaration",
     "Intervals",
     "NotCalibrated",
@@ -18,6 +20,7 @@ __all__ = [
     "NotFinite",
     "OnnxRefused",
     "Surrogate",
+    "UnknownCategory",
     "calibrate",
     "check_params",
     "describe_params",

@@ -189,7 +189,7 @@ def calibrate(
     if len(rows) < 2:
         raise TrainingError(f"intervals need at least 2 held-out rows, but there are {len(rows)}", n_rows=len(rows))
     held_out = _HeldOut(
-        cross_validation.inputs[rows],
+        surrogate.filled(cross_validation.inputs[rows]),
         P[rows],
         np.abs(measured - P)[rows],
         _groups(cross_validation.fold[rows]),

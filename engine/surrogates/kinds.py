@@ -59,6 +59,7 @@ class Kind:
         fit: from X (n, d), Y (n, m), complete hyperparameters, seed, number of threads and the function that
             is told of the progress, to the form.
         chooses: whether it chooses by rows held out; its ``fit`` takes the ``folds`` to do so by, too.
+        threaded: the modules with threads of their own (OpenMP, BLAS) that ``fit`` uses beside NumPy.
     """
 
     title: str
@@ -66,18 +67,27 @@ class Kind:
     form: type[Form]
     fit: Callable[..., Form]
     chooses: bool = False
+    threaded: tuple[str, ...] = ()
 
+
+_TREES, _ALGEBRA = ("sklearn.ensemble",), ("scipy.linalg",)
 
 KINDS: Mapping[str, Kind] = MappingProxyType(
     {
         "linear": Kind("Linear regression", LinearParams, LinearForm, fit_linear),
         "ridge": Kind("Ridge regression", RidgeParams, LinearForm, fit_ridge),
-        "random_forest": Kind("Random forest", ForestParams, TreeEnsemble, fit_random_forest),
-        "extra_trees": Kind("Extra trees", ForestParams, TreeEnsemble, fit_extra_trees),
-        "hist_gradient_boosting": Kind("Gradient boosting", BoostingParams, TreeEnsemble, fit_boosting),
-        "gaussian_process": Kind("Gaussian process", GaussianProcessParams, GaussianProcessForm, fit_gaussian_process),
+        "random_forest": Kind("Random forest", ForestParams, TreeEnsemble, fit_random_forest, threaded=_TREES),
+        "extra_trees": Kind("Extra trees", ForestParams, TreeEnsemble, fit_extra_trees, threaded=_TREES),
+        "hist_gradient_boosting": Kind(
+            "Gradient boosting", BoostingParams, TreeEnsemble, fit_boosting, threaded=_TREES
+        ),
+        "gaussian_process": Kind(
+            "Gaussian process", GaussianProcessParams, GaussianProcessForm, fit_gaussian_process, threaded=_ALGEBRA
+        ),
         "neural_network": Kind("Neural network", NetworkParams, NetworkForm, fit_neural_network),
-        "auto": Kind("Chosen by validation", AutoParams, BlendForm, fit_auto, chooses=True),
+        "auto": Kind(
+            "Chosen by validation", AutoParams, BlendForm, fit_auto, chooses=True, threaded=(*_TREES, *_ALGEBRA)
+        ),
     }
 )
 

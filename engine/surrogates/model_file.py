@@ -8,7 +8,8 @@ So whatever bytes a file holds, reading it gives a model whose every walk ends, 
 
 Version 1 holds the arrays of the kind's form and ``input_ranges``, ``output_ranges``, ``input_sd`` and
 ``output_sd``. Version 2 tells ``choice`` too, and the arrays of the intervals, if there are some, have names that begin
-with "intervals.". Both are read, version 2 is written. The same surrogate gives the same bytes.
+with "intervals.". Version 3 tells ``encoding``, whose arrays have names that begin with "encoding.". All are read,
+version 3 is written. The same surrogate gives the same bytes.
 """
 
 import hashlib
@@ -23,6 +24,7 @@ import safetensors
 from safetensors.numpy import save as to_safetensors
 
 from engine.errors import ModelFileError, ParameterError
+from engine.surrogates.encoding import Encoding
 from engine.surrogates.intervals import Intervals
 from engine.surrogates.kinds import IMPORTED, KINDS, Kind
 from engine.surrogates.params import complete
@@ -30,15 +32,15 @@ from engine.surrogates.stored import ArraySpec, take
 from engine.surrogates.surrogate import LARGEST_MODEL, Surrogate
 
 FORMAT = "setpoint.surrogate"
-VERSION = 2
+VERSION = 3
 LARGEST_HEADER = 2**20
 LARGEST_FILE = LARGEST_MODEL + LARGEST_HEADER + 8
 
 _DTYPES: dict[str, np.dtype[Any]] = {"F64": np.dtype("<f8"), "I32": np.dtype("<i4"), "U8": np.dtype("u1")}
 _SUMMARIES = ("input_ranges", "output_ranges", "input_sd", "output_sd")
 _FIELDS = {"format", "version", "kind", "params", "inputs", "outputs", "n_rows", "sha256"}
-_FIELDS_OF_VERSION = {1: _FIELDS, VERSION: _FIELDS | {"choice"}}
-_INTERVALS = "intervals."
+_FIELDS_OF_VERSION = {1: _FIELDS, 2: _FIELDS | {"choice"}, VERSION: _FIELDS | {"choice", "encoding"}}
+_INTERVALS, _ENCODING = "intervals.", "encoding."
 
 
 def save(surrogate: Surrogate, path: Path) -> None:
@@ -71,10 +73,13 @@ def to_bytes(surrogate: Surrogate) -> bytes:
         "outputs": surrogate.outputs,
         "n_rows": surrogate.n_rows,
         "choice": surrogate.choice,
+        "encoding": surrogate.encoding.to_json() if surrogate.encoding else None,
     }
     arrays = surrogate.form.arrays() | {name: getattr(surrogate, name) for name in _SUMMARIES}
     if surrogate.intervals:
         arrays |= {_INTERVALS + name: array for name, array in surrogate.intervals.arrays().items()}
+    if surrogate.encoding:
+        arrays |= {_ENCODING + name: array for name, array in surrogate.encoding.arrays().items()}
     return pack(model, arrays)
 
 
@@ -106,7 +111,9 @@ def _read(content: bytes) -> Surrogate:
     params = _complete_params(model, kind)
     d, m = len(model["inputs"]), len(model["outputs"])
     summaries = _summaries({name: arrays.pop(name) for name in _SUMMARIES if name in arrays}, d, m)
-    of_intervals = {name: arrays.pop(name) for name in list(arrays) if name.startswith(_INTERVALS)}
+    of_intervals, of_encoding = _taken(arrays, _INTERVALS), _taken(arrays, _ENCODING)
+    encoding = Encoding.from_stored(model.get("encoding"), of_encoding, tuple(model["inputs"]))
+    n_columns = len(encoding.columns) if encoding else d
     return Surrogate(
         kind=model["kind"],
         params=MappingProxyType(params),
@@ -114,9 +121,10 @@ def _read(content: bytes) -> Surrogate:
         outputs=tuple(model["outputs"]),
         n_rows=model["n_rows"],
         **summaries,
-        form=kind.form.from_arrays(arrays, d, m),
+        form=kind.form.from_arrays(arrays, n_columns, m),
         choice=_choice(model),
-        intervals=Intervals.from_arrays(_bare(of_intervals), d, m) if of_intervals else None,
+        intervals=Intervals.from_arrays(of_intervals, d, m) if of_intervals else None,
+        encoding=encoding,
     )
 
 
@@ -176,8 +184,9 @@ def _choice(model: Mapping[str, Any]) -> dict[str, Any] | None:
     return choice
 
 
-def _bare(arrays: Mapping[str, np.ndarray[Any, Any]]) -> dict[str, np.ndarray[Any, Any]]:
-    return {name.removeprefix(_INTERVALS): array for name, array in arrays.items()}
+def _taken(arrays: dict[str, np.ndarray[Any, Any]], prefix: str) -> dict[str, np.ndarray[Any, Any]]:
+    """Take the arrays whose names begin so out of ``arrays``, and return them without that beginning."""
+    return {name.removeprefix(prefix): arrays.pop(name) for name in list(arrays) if name.startswith(prefix)}
 
 
 def _arrays(content: bytes) -> dict[str, np.ndarray[Any, Any]]:

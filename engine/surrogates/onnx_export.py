@@ -1,7 +1,9 @@
 """Surrogates as ONNX files, for whoever predicts without us; each is held against its surrogate before it leaves.
 
 The file takes "X", (n, d), and gives "Y", (n, m), both double, with columns in the order of the surrogate's tags and in
-their units. Its metadata tell ``inputs``, ``outputs`` and ``input_ranges`` as JSON, and the kind.
+their units. Its metadata tell ``inputs``, ``outputs`` and ``input_ranges`` as JSON, and the kind. Where the surrogate
+encodes its inputs (``encoding``), so does the file: a category is the place that it has in the list of ``categories``,
+which is told too, and a missing cell is NaN.
 """
 
 import json
@@ -25,6 +27,9 @@ In a Gaussian process of little noise those sums are of large numbers that cance
 N_ROWS = 128
 """Rows they are compared on: half within the ranges of the training rows, half up to their width beyond."""
 
+SHARE_OF_GAPS = 0.1
+"""Cells of those rows that are missing, where the surrogate fills them."""
+
 
 class NotExportable(EngineError):  # noqa: N818  (called after what is wrong, as the others are)
     """A surrogate cannot be written as an ONNX file."""
@@ -41,14 +46,17 @@ def to_onnx(surrogate: Surrogate) -> bytes:
     Raises:
         NotExportable: the kind has no graph, its trees are too many, or the file predicts otherwise.
     """
-    from engine.surrogates.onnx_graphs import Graph, add_form  # imports onnx
+    from engine.surrogates.onnx_graphs import Graph, add_encoding, add_form  # imports onnx
     from engine.surrogates.onnx_import import OnnxForm
 
     if isinstance(surrogate.form, OnnxForm):
         return surrogate.form.content.tobytes()
     graph = Graph()
     model = graph.model(
-        add_form(graph, surrogate.form, "X"), len(surrogate.inputs), len(surrogate.outputs), _told(surrogate)
+        add_form(graph, surrogate.form, add_encoding(graph, surrogate.encoding, "X")),
+        len(surrogate.inputs),
+        len(surrogate.outputs),
+        _told(surrogate),
     )
     content: bytes = model.SerializeToString(deterministic=True)
     _compare(surrogate, content)
@@ -63,12 +71,17 @@ def tolerance(form: Any) -> float:
 
 
 def compared_rows(surrogate: Surrogate) -> Floats:
-    """Return the rows on which surrogate and file are compared, (N_ROWS, d)."""
+    """Return the rows on which surrogate and file are compared, (N_ROWS, d); with gaps if the surrogate fills them."""
     lower, upper = surrogate.input_ranges.T
     width = np.where(upper > lower, upper - lower, 1.0)
     beyond = np.repeat([0.0, 1.0], N_ROWS // 2)[:, None]
     share = np.random.default_rng(0).uniform(-beyond, 1 + beyond, (N_ROWS, len(lower)))
     rows: Floats = lower + share * width
+    if surrogate.encoding is None:
+        return rows
+    rows = surrogate.encoding.possible(rows)
+    if surrogate.encoding.imputes:
+        rows[np.random.default_rng(1).random(rows.shape) < SHARE_OF_GAPS] = np.nan
     return rows
 
 
@@ -88,12 +101,15 @@ def difference(given: Floats, wanted: Floats, spread: Floats) -> float:
 
 
 def _told(surrogate: Surrogate) -> dict[str, str]:
-    return {
+    told = {
         "setpoint.kind": surrogate.kind,
         "inputs": json.dumps(surrogate.inputs),
         "outputs": json.dumps(surrogate.outputs),
         "input_ranges": json.dumps(surrogate.input_ranges.tolist()),
     }
+    if surrogate.encoding:
+        told["categories"] = json.dumps(surrogate.encoding.to_json()["categories"], ensure_ascii=False)
+    return told
 
 
 def _compare(surrogate: Surrogate, content: bytes) -> None:

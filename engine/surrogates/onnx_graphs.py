@@ -16,6 +16,7 @@ from onnx import ModelProto, NodeProto, TensorProto, helper, numpy_helper
 from engine.surrogates.arrays import Bools, Floats, Ints
 from engine.surrogates.blend import LARGEST_LOG, BlendForm
 from engine.surrogates.compiled import tree_attributes
+from engine.surrogates.encoding import Encoding
 from engine.surrogates.gaussian_process import SMOOTH, GaussianProcessForm
 from engine.surrogates.linear import LinearForm
 from engine.surrogates.neural_network import NetworkForm
@@ -82,6 +83,25 @@ def add_form(graph: Graph, form: Any, X: str) -> str:
     if isinstance(form, BlendForm):
         return _blend(graph, form, X)
     raise NotExportable(f"a {type(form).__name__} cannot be written as an ONNX file", form=type(form).__name__)
+
+
+def add_encoding(graph: Graph, encoding: Encoding | None, X: str) -> str:
+    """Add the way from inputs (n, d) to the columns (n, D) that the form takes, and return the name of these."""
+    if encoding is None:
+        return X
+    is_missing = graph.add("IsNaN", X)
+    full = graph.add("Where", is_missing, graph.constant(encoding.fill), X)
+    columns = []
+    for j, tag in enumerate(encoding.inputs):
+        column = graph.add("Gather", full, graph.constant(np.array([j])), axis=1)
+        if tag in encoding.categories:
+            places = graph.constant(np.arange(len(encoding.categories[tag]), dtype=np.float64))
+            column = graph.add("Cast", graph.add("Equal", column, places), to=TensorProto.DOUBLE)  # (n, 1) = (c,)
+        columns.append(column)
+        if encoding.is_flagged[j]:
+            flag = graph.add("Gather", is_missing, graph.constant(np.array([j])), axis=1)
+            columns.append(graph.add("Cast", flag, to=TensorProto.DOUBLE))
+    return graph.add("Concat", *columns, axis=1)
 
 
 def _scaled(graph: Graph, scaling: Scaling, X: str) -> str:

@@ -64,6 +64,23 @@ def test_the_file_predicts_what_the_surrogate_predicts_within_and_far_beyond_the
     assert difference(given, surrogate.predict(rows), surrogate.output_sd) <= tolerance(surrogate.form)
 
 
+@pytest.mark.parametrize("kind", ["linear", "random_forest", "neural_network"])
+@pytest.mark.parametrize("missing", ["refuse", "impute"])
+def test_the_file_encodes_categories_and_fills_gaps_as_the_surrogate_does(kind, missing):
+    X, Y = plant_rows()
+    X[:, 1] = np.arange(len(X)) % 3
+    if missing == "impute":
+        X[::5, 0] = np.nan
+    given = {"categories": {INPUTS[1]: ["gas", "煤", "oil"]}, "missing": missing, "params": QUICK.get(kind, {})}
+    surrogate = fit(kind, X, Y, inputs=INPUTS, outputs=OUTPUTS, **given)
+
+    content = to_onnx(surrogate)
+
+    assert difference(run(content, X), surrogate.predict(X), surrogate.output_sd) <= TOLERANCE
+    told = {each.key: each.value for each in onnx.load_model_from_string(content).metadata_props}
+    assert json.loads(told["categories"]) == {INPUTS[1]: ["gas", "煤", "oil"]}
+
+
 @pytest.mark.parametrize("kind", ["random_forest", "extra_trees", "hist_gradient_boosting"])
 def test_trees_split_at_the_very_same_numbers(kind):
     surrogate = trained(kind)
