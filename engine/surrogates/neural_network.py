@@ -11,7 +11,7 @@ The mean of several members is smoother and errs less than any of them. All memb
 product of arrays, on batches drawn for each of them.
 
 Predictions are taken in blocks of ROWS rows, the last one filled up: a matrix product may round differently for another
-number of rows, and a row shall get the same bits in any company.
+number of rows, and a row shall get the same bits in any company. Some BLOCKS go through all members side by side.
 
 Sources
     (1)     Kingma and Ba (2015), ICLR; decay apart from the gradient and cosine: Loshchilov and Hutter (2019), ICLR.
@@ -31,7 +31,7 @@ from engine.surrogates.params import OnStep, ParamValue
 from engine.surrogates.scaling import Scaling
 from engine.surrogates.stored import ArraySpec, take
 
-ROWS = 64
+ROWS, BLOCKS = 16, 16
 BETA1, BETA2, EPSILON = 0.9, 0.999, 1e-8
 LEAST_STEPS = 2_000
 """Steps of training at least: few rows make short epochs."""
@@ -54,16 +54,17 @@ class NetworkForm:
 
     def predict(self, X: Floats) -> Floats:
         """Return predictions, shape (n, m), for finite X, shape (n, d)."""
-        n, W3 = len(X), self.layers[4]
+        n, n_outputs = len(X), self.layers[4].shape[2]
         n_blocks = -(-n // ROWS)
         with np.errstate(over="ignore", invalid="ignore"):
             Z = np.zeros((n_blocks * ROWS, X.shape[1]))
             Z[:n] = (X - self.scaling.center) / self.scaling.scale
-            Y = np.empty((len(Z), W3.shape[2]))
-            for start in range(0, len(Z), ROWS):
-                block = slice(start, start + ROWS)
-                Y[block] = sum(_answer(Z[block], *member) for member in zip(*self.layers, strict=True)) / len(W3)
-        return Y[:n]
+            blocks = Z.reshape(n_blocks, 1, ROWS, X.shape[1])
+            Y = np.empty((n_blocks, ROWS, n_outputs))
+            for start in range(0, n_blocks, BLOCKS):
+                some = slice(start, start + BLOCKS)
+                Y[some] = _answers(blocks[some], *self.layers)
+        return Y.reshape(-1, n_outputs)[:n]
 
     def arrays(self) -> dict[str, np.ndarray[Any, Any]]:
         """Return what is stored: arrays by name."""
@@ -105,10 +106,19 @@ def fit_neural_network(
     return NetworkForm(x_scaling, tuple(layers))
 
 
-def _answer(Z: Floats, W1: Floats, b1: Floats, W2: Floats, b2: Floats, W3: Floats, b3: Floats) -> Floats:
-    hidden = np.maximum(0, np.maximum(0, Z @ W1 + b1) @ W2 + b2)
-    answer: Floats = hidden @ W3 + b3
-    return answer
+def _answers(Z: Floats, W1: Floats, b1: Floats, W2: Floats, b2: Floats, W3: Floats, b3: Floats) -> Floats:
+    """Return the mean of the members' answers, (blocks, ROWS, m), for Z, (blocks, 1, ROWS, d)."""
+    one = Z @ W1
+    one += b1[:, None]
+    two = np.maximum(0, one, out=one) @ W2
+    two += b2[:, None]
+    three = np.maximum(0, two, out=two) @ W3
+    three += b3[:, None]
+    total = three[:, 0]
+    for e in range(1, len(W3)):  # one after the other: a sum by NumPy may take them in another order
+        total = total + three[:, e]
+    mean: Floats = total / len(W3)
+    return mean
 
 
 def _trained(

@@ -136,9 +136,9 @@ def test_the_gradients_of_a_network_are_those_of_finite_differences():
     def loss(flat):
         parts, start = [], 0
         for shape in shapes:
-            parts.append(flat[start : start + np.prod(shape)].reshape(shape)[0])
+            parts.append(flat[start : start + np.prod(shape)].reshape(shape))
             start += np.prod(shape)
-        return ((neural_network._answer(Z[0], *parts) - V[0]) ** 2).mean()
+        return ((neural_network._answers(Z[:, None], *parts) - V) ** 2).mean()
 
     flat = np.concatenate([layer.ravel() for layer in layers])
     found = np.concatenate([g.ravel() for g in neural_network._gradients(layers, Z, V)])
