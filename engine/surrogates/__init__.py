@@ -8,6 +8,7 @@ from engine.surrogates.model_file import load, save
 from engine.surrogates.onnx_export import NotExportable, to_onnx
 from engine.surrogates.onnx_import import InputDeclaration, OnnxRefused
 from engine.surrogates.onnx_models import import_onnx
+from engine.surrogates.routes import measure_routes
 from engine.surrogates.surrogate import Surrogate, fit
 
 __all__ = [
@@ -27,6 +28,7 @@ __all__ = [
     "fit",
     "import_onnx",
     "load",
+    "measure_routes",
     "save",
     "to_onnx",
 ]

@@ -8,8 +8,8 @@ So whatever bytes a file holds, reading it gives a model whose every walk ends, 
 
 Version 1 holds the arrays of the kind's form and ``input_ranges``, ``output_ranges``, ``input_sd`` and
 ``output_sd``. Version 2 tells ``choice`` too, and the arrays of the intervals, if there are some, have names that begin
-with "intervals.". Version 3 tells ``encoding``, whose arrays have names that begin with "encoding.". All are read,
-version 3 is written. The same surrogate gives the same bytes.
+with "intervals.". Version 3 tells ``encoding``, whose arrays have names that begin with "encoding.", and
+``routes``, which hold measured times. All are read, version 3 is written. The same surrogate gives the same bytes.
 """
 
 import hashlib
@@ -28,6 +28,7 @@ from engine.surrogates.encoding import Encoding
 from engine.surrogates.intervals import Intervals
 from engine.surrogates.kinds import IMPORTED, KINDS, Kind
 from engine.surrogates.params import complete
+from engine.surrogates.routes import routes_from_json, routes_to_json
 from engine.surrogates.stored import ArraySpec, take
 from engine.surrogates.surrogate import LARGEST_MODEL, Surrogate
 
@@ -39,7 +40,7 @@ LARGEST_FILE = LARGEST_MODEL + LARGEST_HEADER + 8
 _DTYPES: dict[str, np.dtype[Any]] = {"F64": np.dtype("<f8"), "I32": np.dtype("<i4"), "U8": np.dtype("u1")}
 _SUMMARIES = ("input_ranges", "output_ranges", "input_sd", "output_sd")
 _FIELDS = {"format", "version", "kind", "params", "inputs", "outputs", "n_rows", "sha256"}
-_FIELDS_OF_VERSION = {1: _FIELDS, 2: _FIELDS | {"choice"}, VERSION: _FIELDS | {"choice", "encoding"}}
+_FIELDS_OF_VERSION = {1: _FIELDS, 2: _FIELDS | {"choice"}, VERSION: _FIELDS | {"choice", "encoding", "routes"}}
 _INTERVALS, _ENCODING = "intervals.", "encoding."
 
 
@@ -74,6 +75,7 @@ def to_bytes(surrogate: Surrogate) -> bytes:
         "n_rows": surrogate.n_rows,
         "choice": surrogate.choice,
         "encoding": surrogate.encoding.to_json() if surrogate.encoding else None,
+        "routes": routes_to_json(surrogate.form),
     }
     arrays = surrogate.form.arrays() | {name: getattr(surrogate, name) for name in _SUMMARIES}
     if surrogate.intervals:
@@ -114,6 +116,7 @@ def _read(content: bytes) -> Surrogate:
     of_intervals, of_encoding = _taken(arrays, _INTERVALS), _taken(arrays, _ENCODING)
     encoding = Encoding.from_stored(model.get("encoding"), of_encoding, tuple(model["inputs"]))
     n_columns = len(encoding.columns) if encoding else d
+    form = kind.form.from_arrays(arrays, n_columns, m)
     return Surrogate(
         kind=model["kind"],
         params=MappingProxyType(params),
@@ -121,7 +124,7 @@ def _read(content: bytes) -> Surrogate:
         outputs=tuple(model["outputs"]),
         n_rows=model["n_rows"],
         **summaries,
-        form=kind.form.from_arrays(arrays, n_columns, m),
+        form=routes_from_json(model.get("routes"), form),
         choice=_choice(model),
         intervals=Intervals.from_arrays(of_intervals, d, m) if of_intervals else None,
         encoding=encoding,

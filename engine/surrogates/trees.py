@@ -16,9 +16,9 @@ version of onnxruntime cannot change a bit of a prediction.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -28,6 +28,9 @@ from engine.surrogates.arrays import Bools, Floats
 from engine.surrogates.params import MAX_DEPTH
 from engine.surrogates.router import Router
 from engine.surrogates.stored import ArraySpec, take
+
+if TYPE_CHECKING:
+    from engine.surrogates.routes import Routes
 
 LEAF = -1
 """What ``feature``, ``left`` and ``right`` hold at a leaf."""
@@ -50,6 +53,7 @@ class TreeEnsemble:
         left, right: index of the children, shape (n_nodes,), int32; LEAF at leaves.
         value: what a leaf adds, shape (n_nodes, m), units of the outputs; 0 elsewhere.
         base: what the sum starts from, shape (m,), units of the outputs.
+        routes: which way to the leaves is the faster one, if that was measured (``routes.measure_routes``).
     """
 
     root: _Int32s
@@ -59,6 +63,7 @@ class TreeEnsemble:
     right: _Int32s
     value: Floats
     base: Floats
+    routes: "Routes | None" = field(default=None, repr=False)
 
     def predict(self, X: Floats) -> Floats:
         """Return predictions, shape (n, m), for finite X, shape (n, d)."""

@@ -212,7 +212,12 @@ def opened(surrogate):
     arrays |= {f"encoding.{name}": array for name, array in surrogate.encoding.arrays().items()}
     model = {"format": "setpoint.surrogate", "version": 3, "kind": surrogate.kind, "params": dict(surrogate.params)}
     model |= {name: list(getattr(surrogate, name)) for name in ("inputs", "outputs")}
-    return model | {"n_rows": surrogate.n_rows, "choice": None, "encoding": surrogate.encoding.to_json()}, arrays
+    return model | {
+        "n_rows": surrogate.n_rows,
+        "choice": None,
+        "encoding": surrogate.encoding.to_json(),
+        "routes": None,
+    }, arrays
 
 
 @pytest.mark.parametrize(

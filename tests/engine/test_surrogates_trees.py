@@ -161,8 +161,9 @@ def test_trees_that_are_a_single_leaf_are_compiled_too():
 def test_compiling_waits_until_it_pays_and_changes_no_bit(monkeypatch):
     X, Y = rows(100)
     trees = fit("extra_trees", X, Y, inputs=list("abcd"), outputs=["y", "z"], params={"n_trees": 10}).form
-    monkeypatch.setattr(router_module, "IMPORT_PRICE", 1000)  # walks: 100 rows through 10 trees
-    monkeypatch.setattr(router_module, "NODE_PRICE", 0)
+    price = 1000.5 / len(trees.feature)  # in all 1000 walks: 100 rows through 10 trees
+    monkeypatch.setitem(router_module.IMPORT_PRICE, "onnxruntime", 0)
+    monkeypatch.setitem(router_module.NODE_PRICE, "onnxruntime", price)
     compiled = []
     monkeypatch.setattr("engine.surrogates.compiled.compile_trees", lambda t: compiled.append(t) or compile_trees(t))
 
@@ -177,8 +178,8 @@ def test_compiling_waits_until_it_pays_and_changes_no_bit(monkeypatch):
 def test_trees_too_many_for_the_memory_are_not_compiled(monkeypatch):
     X, Y = rows(50)
     trees = fit("extra_trees", X, Y, inputs=list("abcd"), outputs=["y", "z"], params={"n_trees": 3}).form
-    monkeypatch.setattr(router_module, "IMPORT_PRICE", 0)
-    monkeypatch.setattr(router_module, "NODE_PRICE", 0)
+    monkeypatch.setitem(router_module.IMPORT_PRICE, "onnxruntime", 0)
+    monkeypatch.setitem(router_module.NODE_PRICE, "onnxruntime", 0)
     monkeypatch.setattr(router_module, "MOST_NODES", 10)
     monkeypatch.setattr("engine.surrogates.compiled.compile_trees", None)
 
