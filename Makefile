@@ -5,9 +5,11 @@ PYTHON ?= python3
 VENV := .venv/bin/python
 PORT ?=
 SERVICE_TESTS := $(wildcard tests/services tests/api tests/tasks tests/sockets tests/migrations)
+FAULTS := faults-on-sqlite faults-on-mariadb faults-on-postgresql
+FAULTS_ANYWHERE := $(addprefix tests/faults/,test_kills.py test_redis.py test_queue.py)
 unexport PYTHONPATH
 .DEFAULT_GOAL := help
-.PHONY: help demo run test check test-services test-faults bench bench-full lock
+.PHONY: help demo run test check test-services test-faults bench bench-full lock $(FAULTS)
 
 help: ## list these targets
 	@echo "Setpoint: usage: make <target>"
@@ -31,12 +33,13 @@ check: .venv/.dev ## check format, lint, types and the import table
 	@$(VENV) -m pytest --quiet --no-header tests/test_imports.py
 
 test-faults: .venv/.dev ## kill processes and see that nothing is lost (FAULTS_FORM=long for hours of it)
-	@echo "Killing processes, and counting what is lost ..."
-	@$(VENV) -m pytest --quiet tests/faults
-	@for backend in mariadb postgresql; do \
-	  echo "The same on $$backend ..."; \
-	  $(VENV) -m pytest --quiet --backend $$backend tests/faults/test_kills.py tests/faults/test_redis.py tests/faults/test_queue.py || exit 1; \
-	done
+	@echo "Killing processes, and counting what is lost, on SQLite, MariaDB and PostgreSQL at once ..."
+	@$(MAKE) --no-print-directory --keep-going --jobs 3 $(FAULTS)
+
+# Most of the time they wait for what was killed. The output of each is shown when it is done.
+$(FAULTS): faults-on-%:
+	@log=$$(mktemp); $(VENV) -m pytest --quiet --backend $* $(if $(filter sqlite,$*),tests/faults,$(FAULTS_ANYWHERE)) \
+	  > $$log 2>&1; status=$$?; cat $$log; rm $$log; exit $$status
 
 test-services: .venv/.dev ## run the API tests on MariaDB, PostgreSQL, Redis and S3
 	@for backend in mariadb postgresql; do \

@@ -48,12 +48,11 @@ def test_clients_cut_off_at_random_get_every_number_once_in_order(app, server, l
 def test_a_client_that_takes_nothing_slows_nobody_and_is_told_or_cut_and_can_go_on(app, server, lease, token):
     stuck = connect(server, token, sockopt=[(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)])
     say(stuck, "subscribe", {"task_id": str(lease.task_id), "after": 0})
-    lively = SocketClient(server, token, str(lease.task_id))
-    following = threading.Thread(target=lambda: lively.read(at_most=10**9), daemon=True)
-    following.start()
+    lively = SocketClient(server, token, str(lease.task_id), shortest=10**9, longest=10**9)
+    threading.Thread(target=lively.run, daemon=True).start()
 
     write(app, lease, 1800, at_once=100, text="x" * 12_000)  # more than the buffers of sockets hold
-    wait_until(lambda: lively.reason, "the end at the lively client")
+    wait_until(lambda: lively.reason == "task.ended", "the end at the lively client", deadline_s=DEADLINE_S)
     over = time.monotonic() + PATIENCE_S + 1
     wait_until(lambda: time.monotonic() > over, "the end of the patience with the other")
     stuck.sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 2**20)
