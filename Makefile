@@ -9,7 +9,7 @@ FAULTS := faults-on-sqlite faults-on-mariadb faults-on-postgresql
 FAULTS_ANYWHERE := $(addprefix tests/faults/,test_kills.py test_redis.py test_queue.py)
 unexport PYTHONPATH
 .DEFAULT_GOAL := help
-.PHONY: help demo run test check test-services test-faults bench bench-full lock $(FAULTS)
+.PHONY: help demo plant run test check test-services test-faults bench bench-full lock $(FAULTS)
 
 help: ## list these targets
 	@echo "Setpoint: usage: make <target>"
@@ -17,6 +17,9 @@ help: ## list these targets
 
 demo: .venv/.demo ## run the worked example through a server of its own (PORT= for a fixed port)
 	@exec $(VENV) -m launcher demo $(if $(PORT),--port $(PORT))
+
+plant: .venv/.demo ## compare the modes on a simulated plant whose optimum is known (SEEDS="1 2 3" for more of it)
+	@exec $(VENV) -m examples.boiler_plant.modes --seeds $(or $(SEEDS),1)
 
 run: .venv/.run ## keep a server running on instance/ (PORT= for another port)
 	@exec $(VENV) -m launcher run $(if $(PORT),--port $(PORT))

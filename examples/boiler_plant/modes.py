@@ -1,10 +1,11 @@
 """What each mode of the optimization promises, and what the plant then gives: the set-points applied to its balances.
 
-    python -m examples.boiler_plant.modes --rows 4000 --seed 1 --plot modes.png
+    python -m examples.boiler_plant.modes --plot modes.png
+    python -m examples.boiler_plant.modes --seeds 1 2 3 4 5 --posing output
 
 Models of the six modules are trained on a simulated history, and asked for the best set-points in each mode. Four
 numbers are told for each answer: what the modules promise on their own, what the models composed say, what the plant
-gives, and how far that is from the best there can be.
+gives, and how far that is from the best there can be. A seed is one of the history, the models and the searches.
 """
 
 import argparse
@@ -25,7 +26,9 @@ from engine.trust import DistanceEnvelope, Envelope
 from examples.boiler_plant import plant, simulate, truth
 
 KIND, PARAMS = "neural_network", {"n_units": 32}
-BUDGET = 20_000
+QUESTIONS = 20_000
+"""To single modules, in every mode: the joint one asks all of them at once, and so as many fewer points."""
+
 MARGIN = 0.4
 """By which limits are pulled in for trained models, in their scales: 2 K of steam temperature."""
 
@@ -42,7 +45,7 @@ class Line:
         mode: how the set-points were found.
         promised, composed: the objective as the modules promise it on their own, and as the models composed have it.
         true: the objective that the plant gives; not comparable where limits are broken.
-        gap: true - that of the true optimum. worth: of the gap in raw coal, t/h, on the scale of efficiency.
+        gap: true - that of the true optimum; in points of efficiency that it is worth, and in raw coal, worth, t/h.
         fuel: raw coal for the turbine's demand, t/h. fuel_gap: above that of the true optimum.
         efficiency: of the boiler, percent; steam_c, steam_mpa: main steam.
         broken: limits that the plant breaks, with their values. violation: the sum, each in its scale.
@@ -55,6 +58,7 @@ class Line:
     composed: float | None
     true: float
     gap: float
+    points: float
     worth: float
     fuel: float
     fuel_gap: float
@@ -84,17 +88,24 @@ def train(
     kind: str = KIND,
     params: Mapping[str, Any] | None = None,
     seed: int = 0,
-) -> tuple[ProcessModel, dict[str, Envelope]]:
-    """Return trained models of the six modules, composed, and where each of them is trusted."""
-    graph = plant.graph(posing)
-    models, envelopes = {}, {}
+) -> ProcessModel:
+    """Return trained models of the six modules, composed."""
+    graph, models = plant.graph(posing), {}
     for module in graph.modules:
         inputs = [each.tag for each in module.inputs]
         X = np.column_stack([history[tag] for tag in inputs])
         Y = np.column_stack([history[tag] for tag in module.outputs])
         models[module.name] = fit(kind, X, Y, inputs=inputs, outputs=module.outputs, params=params, seed=seed)
-        envelopes[module.name] = DistanceEnvelope.fit(X, inputs)
-    return ProcessModel(graph, models), envelopes
+    return ProcessModel(graph, models)
+
+
+def trusted(history: Mapping[str, Any], posing: str = "output") -> dict[str, Envelope]:
+    """Return for each module where its inputs are near enough to what was measured."""
+    inputs = {module.name: [each.tag for each in module.inputs] for module in plant.graph(posing).modules}
+    return {
+        name: DistanceEnvelope.fit(np.column_stack([history[tag] for tag in tags]), tags)
+        for name, tags in inputs.items()
+    }
 
 
 def bounds(history: Mapping[str, Any]) -> dict[str, tuple[float, float]]:
@@ -112,24 +123,29 @@ def compare(
     *,
     kind: str = KIND,
     params: Mapping[str, Any] | None = None,
-    budget: int = BUDGET,
+    questions: int = QUESTIONS,
     seed: int = 0,
     best: ProcessOptimum | None = None,
     modes: Sequence[str] = MODES,
+    models: Sequence[str] = ("trained", "balances"),
 ) -> list[Line]:
-    """Return the table: the optimum, the operators' habit, and every mode with trained models and with the balances."""
+    """Return the lines: the optimum, the operators' habit, and every mode with trained models and with the balances."""
     best = best or truth.optimum()
     habit = simulate.usual(plant.CASE[plant.ENERGY] / simulate.balances.ENERGY_0)
     lines = [_line("", "true optimum", best.inputs, best), _line("", "operators", habit, best)]
-    trained, envelopes = train(history, posing, kind=kind, params=params, seed=seed)
-    exact = plant.physics(posing, history)
+    envelopes = trusted(history, posing)
+    budgets = dict.fromkeys(modes, questions) | {"joint": questions // len(envelopes)}
     now = habit | ({plant.CURRENT: float(np.median(history[plant.CURRENT]))} if posing == "input" else {})
-    for name, model, margin in (("trained", trained, MARGIN), ("balances", exact, 0.0)):
-        asked = truth.problem(posing, bounds(history), margin=margin)
+    for name in models:
+        is_exact = name == "balances"
+        model = (
+            plant.physics(posing, history) if is_exact else train(history, posing, kind=kind, params=params, seed=seed)
+        )
+        asked = truth.problem(posing, bounds(history), margin=0.0 if is_exact else MARGIN)
         for mode in modes:
             began = time.perf_counter()
             found = optimize_process(
-                model, asked, mode=mode, budget=budget, seed=seed, envelopes=envelopes, current=now
+                model, asked, mode=mode, budget=budgets[mode], seed=seed, envelopes=envelopes, current=now
             )
             lines.append(_line(name, mode, found.inputs, best, found, time.perf_counter() - began))
     return lines
@@ -145,14 +161,16 @@ def _line(
 ) -> Line:
     given, there = truth.applied(controls), truth.applied(best.inputs)
     report = given.report
+    gap = report.objective - there.report.objective
     return Line(
         models=models,
         mode=mode,
         promised=found.promised if found else None,
         composed=found.objective if found else None,
         true=report.objective,
-        gap=report.objective - there.report.objective,
-        worth=truth.worth(report.objective - there.report.objective, there),
+        gap=gap,
+        points=truth.points(gap),
+        worth=truth.worth(gap, there),
         fuel=given.fuel,
         fuel_gap=given.fuel - there.fuel,
         efficiency=report.outputs[plant.EFFICIENCY],
@@ -174,6 +192,7 @@ def table(lines: list[Line]) -> str:
         "promised",
         "composed",
         "true",
+        "worth points",
         "worth t/h",
         "eff. %",
         "steam °C",
@@ -188,6 +207,7 @@ def table(lines: list[Line]) -> str:
             line.mode,
             *("" if value is None else f"{value - zero:+.3f}" for value in (line.promised, line.composed)),
             f"{line.gap:+.3f}",
+            f"{line.points:+.2f}",
             f"{line.worth:+.2f}",
             f"{line.efficiency:.2f}",
             f"{line.steam_c:.1f}",
@@ -198,6 +218,36 @@ def table(lines: list[Line]) -> str:
         ]
         for line in lines
     ]
+    return _markdown(head, rows)
+
+
+def summary(tables: Sequence[Sequence[Line]]) -> str:
+    """Return what several seeds come to: medians and ranges, each line against the true optimum."""
+    head = ["models", "mode", "promised", "true", "points of efficiency", "coal t/h", "limits broken", "steam °C"]
+    rows = []
+    for lines in list(zip(*tables, strict=True))[1:]:
+        promised = [line.promised - table[0].true for line, table in zip(lines, tables, strict=True) if line.promised]
+        n_broken = sum(bool(line.broken) for line in lines)
+        rows.append(
+            [
+                lines[0].models,
+                lines[0].mode,
+                _spread(promised, "+.2f") if promised else "",
+                _spread([line.gap for line in lines], "+.2f"),
+                f"{np.median([line.points for line in lines]):.2f}",
+                f"{np.median([line.worth for line in lines]):.2f}",
+                f"{n_broken} of {len(lines)}" if n_broken else "none",
+                _spread([line.steam_c for line in lines], ".0f"),
+            ]
+        )
+    return _markdown(head, rows)
+
+
+def _spread(values: Sequence[float], form: str) -> str:
+    return f"{np.median(values):{form}} ({min(values):{form}} to {max(values):{form}})"
+
+
+def _markdown(head: list[str], rows: list[list[str]]) -> str:
     return "\n".join("| " + " | ".join(row) + " |" for row in [head, ["---"] * len(head), *rows])
 
 
@@ -205,27 +255,36 @@ def main() -> int:
     """Print the tables of both posings; write JSON and a plot where they are wanted."""
     parser = argparse.ArgumentParser(description="Compare the modes on the boiler plant.")
     parser.add_argument("--rows", type=int, default=4000)
-    parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--budget", type=int, default=BUDGET)
+    parser.add_argument("--seeds", type=int, nargs="+", default=[1], help="several are summed up")
+    parser.add_argument("--questions", type=int, default=QUESTIONS, help="to a module, for each mode")
     parser.add_argument("--kind", default=KIND, help="kind of surrogate")
     parser.add_argument(
         "--posing", choices=[*plant.POSINGS, "both"], default="both", help="mill current: output or input"
     )
     parser.add_argument("--json", type=Path, help="write the lines to this file")
-    parser.add_argument("--plot", type=Path, help="draw them into this PNG file")
+    parser.add_argument("--plot", type=Path, help="draw those of the first seed into this PNG file")
     given = parser.parse_args()
-    params = PARAMS if given.kind == KIND else None
-    history, best, told = usable(simulate.simulate(given.rows, given.seed)), truth.optimum(), {}
+    asked = {"kind": given.kind, "params": PARAMS if given.kind == KIND else None, "questions": given.questions}
+    best, told = truth.optimum(), {}
+    histories = {seed: usable(simulate.simulate(given.rows, seed)) for seed in given.seeds}
     for posing in plant.POSINGS if given.posing == "both" else [given.posing]:
-        told[posing] = compare(history, posing, kind=given.kind, params=params, budget=given.budget, best=best)
-        print(f"\nmill current as an {posing}\n\n{table(told[posing])}", flush=True)
+        print(f"\nmill current as an {posing}", flush=True)
+        told[posing] = {}
+        for seed, history in histories.items():
+            told[posing][seed] = compare(history, posing, seed=seed, best=best, **asked)
+            print(f"\nseed {seed}\n\n{table(told[posing][seed])}", flush=True)
+        if len(histories) > 1:
+            print(f"\n{len(histories)} seeds\n\n{summary(list(told[posing].values()))}", flush=True)
     if given.json:
-        plain = {posing: [asdict(line) for line in lines] for posing, lines in told.items()}
+        plain = {
+            posing: {seed: [asdict(each) for each in lines] for seed, lines in seeds.items()}
+            for posing, seeds in told.items()
+        }
         given.json.write_text(json.dumps(plain, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
     if given.plot:
         from examples.boiler_plant.plot import draw  # matplotlib takes long to load
 
-        draw(told, given.plot)
+        draw({posing: next(iter(seeds.values())) for posing, seeds in told.items()}, given.plot)
     return 0
 
 

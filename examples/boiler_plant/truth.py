@@ -91,13 +91,17 @@ def applied(controls: Mapping[str, float]) -> Applied:
     return Applied(found, powder * found.outputs[plant.FEED] / found.outputs[plant.POWDER])
 
 
-def worth(gap: float, there: Applied) -> float:
-    """Return the raw coal, t/h, that a gap in the objective is worth, where all of it were a loss of efficiency.
+def points(gap: float) -> float:
+    """Return the points of boiler efficiency, percent, that a gap in the objective is worth.
 
-    Less coal may come with more emissions; on this scale everything that is wanted counts.
+    Better efficiency may come with more emissions; on this scale everything that is wanted counts.
     """
-    points = gap * (TERMS[0].scale or 1.0) / TERMS[0].weight
-    return points / there.report.outputs[plant.EFFICIENCY] * there.fuel
+    return gap * (TERMS[0].scale or 1.0) / TERMS[0].weight
+
+
+def worth(gap: float, there: Applied) -> float:
+    """Return the raw coal, t/h, that a gap in the objective is worth, where all of it were a loss of efficiency."""
+    return points(gap) / there.report.outputs[plant.EFFICIENCY] * there.fuel
 
 
 def main() -> int:
