@@ -22,7 +22,7 @@ from numpy.typing import ArrayLike, NDArray
 from engine.checks import floats
 from engine.errors import ProblemError, ShapeError
 from engine.expressions import Expression
-from engine.problem import Limit, Problem, Term
+from engine.problem import Limit, Problem, Term, Variable
 from engine.solvers.space import Space, latin_hypercube
 from engine.trust import Envelope
 
@@ -210,9 +210,7 @@ class Evaluator:
             terms=tuple(_term_report(term, expression.evaluate(columns)) for term, expression in terms),
             limits=tuple(_limit_report(limit, expression.evaluate(columns)) for limit, expression in limits),
             variables=tuple(
-                VariableReport(
-                    variable.tag, x, variable.lower, variable.upper, _bound_at(x, variable.lower, variable.upper)
-                )
+                VariableReport(variable.tag, x, variable.lower, variable.upper, _bound_at(x, variable))
                 for variable, x in zip(self.problem.variables, x_free.tolist(), strict=True)
             ),
             objectives=self._named(point.objectives[0]),
@@ -378,7 +376,10 @@ def _limit_report(limit: Limit, value: Floats) -> LimitReport:
     )
 
 
-def _bound_at(x: float, lower: float, upper: float) -> str | None:
+def _bound_at(x: float, variable: Variable) -> str | None:
+    lower, upper = variable.lower, variable.upper
+    if variable.type == "categorical":  # the first of a list is no lower bound
+        return None
     if lower == upper:
         return "both"
     near = ACTIVE * (upper - lower)

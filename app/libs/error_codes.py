@@ -71,7 +71,11 @@ class ErrorCode(Enum):
     MODULE_NAME_TAKEN = ("module.name_taken", 409, "The process has a module of this name already.")
     MODULE_IN_USE = ("module.in_use", 409, "Something still uses this module.")
     MODULE_TAG_UNKNOWN = ("module.tag_unknown", 422, "The data set has no such tag.")
-    MODULE_TAG_NOT_NUMERIC = ("module.tag_not_numeric", 422, "A module takes and gives numbers only.")
+    MODULE_TAG_NOT_NUMERIC = (
+        "module.tag_not_numeric",
+        422,
+        "A module gives numbers, and takes numbers or the text of its plain inputs.",
+    )
 
     # models
     MODEL_NOT_FOUND = ("model.not_found", 404, "There is no such model.")

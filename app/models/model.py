@@ -51,6 +51,21 @@ class Model(InProject, Created, db.Model):
     task: Mapped[Task | None] = relationship()
 
     @property
+    def missing(self) -> str:
+        """What training does with rows in which inputs lack a value: drop or impute."""
+        return self.options.get("missing", "drop")
+
+    @property
+    def encoding(self) -> dict | None:
+        """How it turns categories and missing cells into numbers, once it is trained; None where it need not."""
+        return self.options.get("encoding")
+
+    @property
+    def routes(self) -> list | None:
+        """Which way to a prediction was measured to be the fastest one; None where there is but one."""
+        return self.options.get("routes")
+
+    @property
     def is_production(self) -> bool:
         """Whether its module uses this model."""
         return self.module.production_model_id == self.id

@@ -15,7 +15,8 @@ from app.tasks.claim import Claim
 from app.utils.object_store import ObjectInfo
 from app.viewModels import model_objects, training
 from app.viewModels.training_rows import Rows
-from engine.surrogates import Surrogate, calibrate, fit, save
+from engine.surrogates import Surrogate, calibrate, fit, measure_routes, save
+from engine.surrogates.routes import routes_to_json
 from engine.validation import CrossValidation, Fold, cross_validate
 
 
@@ -47,13 +48,14 @@ def train_model(claim: Claim) -> None:
     surrogate = fit(order.kind, rows.X, rows.Y, **order.learn, on_step=stages.of("learn"))
     if validated.n_rows > 1:
         surrogate = calibrate(surrogate, validated, seed=order.seed, on_step=stages.of("calibrate"))
+    routes = routes_to_json(measure_routes(surrogate, on_step=stages.of("measure")).form)
     metrics = training.metrics(order, rows, validated, at_random, surrogate.intervals)
     scores = ((EventType.METRIC, _score_of(output, metrics)) for output in order.outputs)
     claim.tell(*scores, *((EventType.LOG, note) for note in metrics["notes"]))
 
     with stored(surrogate, order.model_id, claim.lease.fence) as artifact, claim.success() as result:
         seconds = time.perf_counter() - started
-        result.update(training.finish(order, surrogate, artifact, metrics=metrics, seconds=seconds))
+        result.update(training.finish(order, surrogate, artifact, metrics=metrics, routes=routes, seconds=seconds))
 
 
 class _KeptFolds:
@@ -75,12 +77,13 @@ class _KeptFolds:
 
 
 class _Stages:
-    """How far a training is: each validation counts as many fits as it has folds, learning one, calibrating a part."""
+    """How far a training is: each validation counts as many fits as it has folds, learning one, the rest a part."""
 
     def __init__(self, claim: Claim, order: training.Order) -> None:
         self.claim, self.n_folds = claim, order.validation.n_folds
         n_random = self.n_folds if order.compares else 0
         self.weights = {"validate": self.n_folds, "validate_at_random": n_random, "learn": 1.0, "calibrate": 0.25}
+        self.weights["measure"] = 0.05
 
     def of(self, stage: str) -> Callable[[float], None]:
         """Return what is told the share of this stage that is done."""
@@ -117,7 +120,13 @@ def stored(surrogate: Surrogate, model_id: UUID, fence: int) -> Iterator[ObjectI
 
 def _about(rows: Rows) -> dict:
     message = f"Learning from {len(rows.X)} complete rows; {rows.n_dropped} rows that lack a value are left out."
-    return {"message": message, "n_rows": len(rows.X), "n_rows_dropped": rows.n_dropped}
+    if rows.n_missing:
+        message = (
+            f"Learning from {len(rows.X)} rows, in which {rows.n_missing} missing cells are filled by a rule that is"
+        )
+        message += f" stored with the model; {rows.n_dropped} rows that lack an output or all inputs are left out."
+    about = {"message": message, "n_rows": len(rows.X), "n_rows_dropped": rows.n_dropped}
+    return {**about, "n_cells_imputed": rows.n_missing}
 
 
 def _score_of(output: str, metrics: dict) -> dict:

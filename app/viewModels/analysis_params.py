@@ -55,6 +55,8 @@ _WORDS = {
 
 
 def _importance(model: Model, params: dict[str, Any], _actor: Actor) -> dict[str, Any]:
+    if model.encoding and params["method"] != "model":
+        _refuse("method", "of a model that encodes its inputs the importance is read from the model", given="model")
     if params["method"] == "model" or params.get("by") == "model":
         check_readable(model.kind)
     n_inputs = len(module_tags.lookback_of(model).names)  # what is seen of the past counts as inputs of its own
@@ -87,8 +89,8 @@ def _contributions(model: Model, params: dict[str, Any], actor: Actor) -> dict[s
         _refuse("background", f"the lower bound of {turned[0]!r} is above its upper bound", tags=turned)
     optimization_id: UUID | None = params["optimization_id"]
     if optimization_id is None:
-        predictions.checked(params["points"], inputs)
-        return params
+        points = predictions.checked(params["points"], model, may_lack=False)
+        return params | {"points": [dict(zip(inputs, point, strict=True)) for point in points.tolist()]}
     points = analysis_points.of_optimization(optimization_id, model, actor=actor)
     return params | {"optimization_id": str(optimization_id), **points}
 

@@ -9,7 +9,7 @@ from app.libs.error_codes import ErrorCode
 from app.libs.errors import AppError
 from app.libs.scope import Scope
 from app.models import Model, Optimization
-from app.viewModels import module_tags
+from app.viewModels import categories, module_tags
 from app.viewModels.access import visible
 
 Point = dict[str, float]
@@ -43,11 +43,13 @@ def of_optimization(optimization_id: UUID, model: Model, *, actor: Actor) -> dic
 def _of_model(optimization: Optimization, model: Model) -> tuple[Point, Point, str]:
     if optimization.model_id != model.id:
         raise _unfit(optimization, "it is of another model", model_id=str(optimization.model_id))
-    tags, result = module_tags.names(model.inputs), optimization.result
-    after = {tag: result["inputs"][tag] for tag in tags}
+    tags, result, known = module_tags.names(model.inputs), optimization.result, categories.of(model)
+    at_optimum = categories.unworded(result["inputs"], known)
+    after = {tag: at_optimum[tag] for tag in tags}
     if comparison := result.get("comparison"):
-        return {tag: comparison["inputs"][tag] for tag in tags}, after, "current"
-    medians, fixed = result["baseline"]["medians"], optimization.problem["fixed"]
+        before = categories.unworded(comparison["inputs"], known)
+        return {tag: before[tag] for tag in tags}, after, "current"
+    medians, fixed = categories.unworded(result["baseline"]["medians"], known), optimization.problem["fixed"]
     return {tag: fixed.get(tag, medians[tag]) for tag in tags}, after, "baseline"
 
 
@@ -68,7 +70,7 @@ def _within_process(model: Model, at: Mapping[str, Any]) -> Point | None:
 
     A stream that closes a loop goes in by the value that is assumed for it.
     """
-    given = {**at["outputs"], **at["inputs"]}
+    given = {**at["outputs"], **categories.unworded(at["inputs"], categories.of(model))}
     point = {}
     for entry in model.inputs:
         tag = entry["tag"]

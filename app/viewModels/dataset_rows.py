@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from app.extensions import object_store
 from app.models import DatasetVersion
-from engine.tables import columns_to_numpy, read_rows
+from engine.tables import category_places, columns_to_numpy, read_rows
 
 ROWS_A_TIME = 100_000
 """Rows that are values of Python at once: each takes a hundred times the room that it takes in an array."""
@@ -23,6 +23,21 @@ def columns(version: DatasetVersion, tags: Sequence[str]) -> dict[str, NDArray[n
     """
     with object_store.local_file(version.parquet_key) as path:
         return columns_to_numpy(path, tags)
+
+
+def categories(
+    version: DatasetVersion, tag: str, known: Sequence[str] | None = None
+) -> tuple[tuple[str, ...], NDArray[np.float64]]:
+    """Return the different texts of a tag, sorted, and the place of each row's text among them, (n_rows,).
+
+    NaN stands for a missing one, and for one that is not among the known, where these are given.
+
+    Raises:
+        UnknownTag: the version does not have the tag.
+        WrongTagType: the tag holds no text.
+    """
+    with object_store.local_file(version.parquet_key) as path:
+        return category_places(path, tag, known)
 
 
 def labels(version: DatasetVersion, tag: str) -> NDArray[np.int64]:

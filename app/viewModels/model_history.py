@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from app.models import DatasetVersion, Model
-from app.viewModels import dataset_rows
+from app.viewModels import categories, dataset_rows
 
 
 @dataclass(frozen=True)
@@ -14,7 +14,8 @@ class History:
     """Measured rows without a missing value.
 
     Attributes:
-        columns: tag -> values, shape (n,), of every input and output of the model.
+        columns: tag -> values, shape (n,), of every input and output of the model; the places of categories in those
+            that the model knows.
         places: where each row stands in the data set, from 0, shape (n,).
         times: Unix milliseconds of each row, shape (n,); None if the data set has no time tag. NaN where it is missing.
     """
@@ -36,7 +37,11 @@ def of(model: Model, version: DatasetVersion) -> History:
     """
     tags = [*(entry["tag"] for entry in model.inputs), *model.outputs]
     time_tag = version.time_tag
-    found = dataset_rows.columns(version, list(dict.fromkeys([*tags, *([time_tag] if time_tag else [])])))
+    known = categories.of(model)
+    numeric = [tag for tag in [*tags, *([time_tag] if time_tag else [])] if tag not in known]
+    found = dataset_rows.columns(version, list(dict.fromkeys(numeric)))
+    for tag, names in known.items():
+        found[tag] = dataset_rows.categories(version, tag, names)[1]
     is_complete = np.all([np.isfinite(found[tag]) for tag in tags], axis=0)
     return History(
         columns={tag: found[tag][is_complete] for tag in tags},

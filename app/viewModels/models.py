@@ -22,10 +22,14 @@ from app.viewModels.access import seen_by, visible
 from app.viewModels.downloads import Download
 from app.viewModels.locks import lock
 from engine.surrogates import KINDS, check_params, describe_params
+from engine.surrogates.router import WAYS
 from engine.validation import Validation
 
 PARAMS_OF_KIND = {kind: describe_params(kind) for kind in KINDS}
 """JSON schema of the hyperparameters of every kind that can be trained."""
+
+ROUTE_WAYS = list(WAYS)
+"""The ways to a prediction that are measured against each other."""
 
 SORT_FIELDS = {"created_at": Model.created_at, "name": Model.name, "number": Model.number, "kind": Model.kind}
 _SHOWN_WITH = (joinedload(Model.task), joinedload(Model.module), joinedload(Model.dataset_version))
@@ -39,6 +43,7 @@ def train(
     validation: Mapping[str, Any] | None = None,
     seed: int = 0,
     compares_at_random: bool = True,
+    missing: str = "drop",
     dataset_version: int | None = None,
     name: str | None = None,
     actor: Actor,
@@ -50,10 +55,11 @@ def train(
 
     Args:
         compares_at_random: find the score at random too, to stand beside the honest one. It takes as long again.
+        missing: what is done with rows that lack an input: "drop" them, or "impute" it by a rule that is stored.
 
     Raises:
         AppError: MODULE_NOT_FOUND, SCOPE_MISSING, DATASET_VERSION_NOT_FOUND, MODULE_TAG_UNKNOWN,
-            MODULE_TAG_NOT_NUMERIC, VALIDATION_UNFIT.
+            MODULE_TAG_NOT_NUMERIC, VALIDATION_UNFIT, INVALID_INPUT (cells of a past cannot be imputed).
         ParameterError: the kind, a hyperparameter or the validation is not one that is allowed.
     """
     module = visible(Module, module_id, to=actor, needs=Scope.MODEL_WRITE)
@@ -61,6 +67,7 @@ def train(
     version = version_of(module, dataset_version)
     module_tags.check(module.inputs, module.outputs, version)
     held_out = _validation(validation or {}, version)
+    _check_missing(missing, module)
 
     number = next_number(module)
     model_id = new_id()
@@ -79,7 +86,7 @@ def train(
         name=name or f"{KINDS[kind].title} {number}",
         kind=kind,
         params=complete,
-        options={"compares": compares_at_random, "horizon": module.horizon},
+        options={"compares": compares_at_random, "horizon": module.horizon, "missing": missing},
         validation=held_out.to_json(),
         seed=seed,
         dataset_version_id=version.id,
@@ -261,6 +268,12 @@ def _validation(asked: Mapping[str, Any], version: DatasetVersion) -> Validation
             group=validation.group,
         )
     return validation
+
+
+def _check_missing(missing: str, module: Module) -> None:
+    if missing == "impute" and not module_tags.lookback(module.inputs, module.horizon).is_plain:
+        detail = f"missing: {module.name!r} sees its inputs' past, where rows that lack a value are left out."
+        raise AppError(ErrorCode.INVALID_INPUT, detail, path="missing")
 
 
 def next_number(module: Module) -> int:

@@ -10,6 +10,7 @@ from engine.lookback import MOST_ROWS_BACK as MOST_BACK
 from engine.lookback import InputHistory, Lookback
 
 NUMERIC = {"real", "integer"}
+TEXT = "text"
 
 MOST_ROWS_BACK = MOST_BACK
 
@@ -45,8 +46,16 @@ def types(version: DatasetVersion) -> dict[str, str]:
     return {tag["name"]: tag["type"] for tag in version.tags}
 
 
-def check(inputs: Sequence[dict[str, Any]], outputs: Sequence[str], version: DatasetVersion) -> None:
+def check(
+    inputs: Sequence[dict[str, Any]], outputs: Sequence[str], version: DatasetVersion, *, takes_text: bool = True
+) -> None:
     """Refuse inputs and outputs that the table cannot give.
+
+    An input may hold text, which are categories then, unless it is a link or its past is seen: there is no text between
+    modules, and no mean of two.
+
+    Args:
+        takes_text: whether inputs may hold text at all.
 
     Raises:
         AppError: MODULE_TAG_UNKNOWN, MODULE_TAG_NOT_NUMERIC; details hold all such tags.
@@ -55,9 +64,13 @@ def check(inputs: Sequence[dict[str, Any]], outputs: Sequence[str], version: Dat
     table = f"version {version.number} of the data set {version.dataset.name!r}"
     if unknown := [tag for tag in tags if tag not in present]:
         raise AppError(ErrorCode.MODULE_TAG_UNKNOWN, f"There is no {_listed(unknown)} in {table}.", tags=unknown)
-    if others := [tag for tag in tags if present[tag] not in NUMERIC]:
+    as_text = {given["tag"] for given in inputs if takes_text and _is_plain(given)}
+    allowed = {tag: NUMERIC | {TEXT} if tag in as_text else NUMERIC for tag in tags}
+    if others := [tag for tag in tags if present[tag] not in allowed[tag]]:
         held = {tag: present[tag] for tag in others}
         detail = f"In {table}, {_listed(others)} {'does' if len(others) == 1 else 'do'} not hold numbers."
+        if takes_text and any(present[given["tag"]] == TEXT and given["tag"] in others for given in inputs):
+            detail += " Text is taken of controls and disturbances, at the present row."
         raise AppError(ErrorCode.MODULE_TAG_NOT_NUMERIC, detail, types=held)
 
 
@@ -70,6 +83,16 @@ def fits(model: Model, module: Module) -> bool:
     return (
         is_ahead_alike and _taken(model.inputs) == _taken(module.inputs) and set(model.outputs) == set(module.outputs)
     )
+
+
+def _is_plain(given: dict[str, Any]) -> bool:
+    return given["role"] != "link" and given.get("lags", [0]) == [0] and not given.get("windows")
+
+
+def texts(tags: Sequence[str], version: DatasetVersion) -> list[str]:
+    """Return those of the tags that hold text in a table."""
+    present = types(version)
+    return [tag for tag in tags if present.get(tag) == TEXT]
 
 
 def _taken(inputs: Sequence[dict[str, Any]]) -> dict[str, tuple[Any, ...]]:

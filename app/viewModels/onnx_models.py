@@ -213,7 +213,7 @@ def _queued(
     """Make the model and queue its import, if the module is still as it was."""
     _check_tags(module, [each.tag for each in declared], outputs)
     version = models.version_of(module, dataset_version)
-    module_tags.check(module.inputs, module.outputs, version)
+    module_tags.check(module.inputs, module.outputs, version, takes_text=False)
     number = models.next_number(module)
     task = task_queue.submit(
         TaskKind.TRAIN,

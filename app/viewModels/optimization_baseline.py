@@ -1,6 +1,7 @@
 """What was measured under the same fixed inputs, and what the answer saves against it."""
 
 import math
+from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Any
 
@@ -46,8 +47,13 @@ def measure(problem: Problem, history: History) -> Measured:
     )
 
 
-def compared(problem: Problem, measured: Measured, history: History) -> dict[str, Any]:
-    """Return what was measured in the rows nearest in the fixed inputs: medians, and the best that keeps the limits."""
+def compared(
+    problem: Problem, measured: Measured, history: History, categorical: Collection[str] = ()
+) -> dict[str, Any]:
+    """Return what was measured in the rows nearest in the fixed inputs: medians, and the best that keeps the limits.
+
+    Of categorical inputs there is no median; the most frequent category stands in its place.
+    """
     fixed = list(problem.fixed)
     n_rows = min(MOST_ROWS, max(FEWEST_ROWS, len(history.places) // 10)) if fixed else len(history.places)
     rows = comparable_rows(history.matrix(fixed), [problem.fixed[tag] for tag in fixed], n_rows)
@@ -57,7 +63,10 @@ def compared(problem: Problem, measured: Measured, history: History) -> dict[str
         "n_rows": len(rows),
         "n_rows_within_limits": int(measured.is_within_limits[rows].sum()),
         "fixed_ranges": {tag: _range(history.columns[tag][rows]) for tag in fixed},
-        "medians": {tag: median(values[rows]) for tag, values in history.columns.items()},
+        "medians": {
+            tag: _most_frequent(values[rows]) if tag in categorical else median(values[rows])
+            for tag, values in history.columns.items()
+        },
         "objective": _told(measured.objective, rows, best),
         "terms": [_told(measured.terms[:, k], rows, best) for k in range(len(problem.terms))],
     }
@@ -79,6 +88,10 @@ def median(values: np.ndarray) -> float | None:
     """Return the median of the finite values, None if there are none."""
     finite = values[np.isfinite(values)]
     return float(np.median(finite)) if len(finite) else None
+
+
+def _most_frequent(places: np.ndarray) -> float:
+    return float(np.bincount(places.astype(np.intp)).argmax())
 
 
 def finite(value: float | None) -> float | None:

@@ -3,8 +3,10 @@
 from collections.abc import Mapping
 from typing import Any
 
+from app.libs.error_codes import ErrorCode
+from app.libs.errors import AppError
 from app.models import Model
-from app.viewModels import module_tags
+from app.viewModels import categories, module_tags
 from app.viewModels.model_history import History
 from engine.exact import NotEligible
 from engine.expressions import Expression
@@ -20,16 +22,32 @@ def asked(
     *,
     trust: float | None,
     trust_form: str,
-    current: Mapping[str, float] | None,
+    current: Mapping[str, float | str] | None,
     n_recipes: int,
     certify: bool,
     closes_cuts: bool = False,
+    known: categories.Known,
 ) -> dict[str, Any]:
-    """Return the options as they are stored. A certificate speaks of the polyhedral envelope, and sets the form."""
+    """Return the options as they are stored. A certificate speaks of the polyhedral envelope, and sets the form.
+
+    Args:
+        known: the categories of the inputs that are categorical.
+
+    Raises:
+        AppError: INVALID_INPUT, no polyhedron is made of categories, or there is no such category.
+    """
+    if known and trust is not None and trust_form == "polyhedral":
+        listed = ", ".join(map(repr, known))
+        raise AppError(
+            ErrorCode.INVALID_INPUT,
+            f"trust_form: {listed} holds categories, of which there is no polyhedron; ask for 'distance'.",
+            path="trust_form",
+            tags=list(known),
+        )
     return {
         "trust": trust,
         "trust_form": "polyhedral" if certify else trust_form,
-        "current": dict(current) if current else None,
+        "current": categories.placed("current", current, known) if current else None,
         "n_recipes": n_recipes,
         "certify": certify,
         "closes_cuts": closes_cuts,
@@ -42,6 +60,8 @@ PROVABLE = {"linear", "ridge", "random_forest", "extra_trees", "hist_gradient_bo
 
 def kind_of(model: Model) -> str:
     """Return the kind of a model, as a certificate sees it."""
+    if model.encoding:
+        return "model that encodes its inputs"
     return model.kind if module_tags.lookback_of(model).is_plain else "model of the past"
 
 
@@ -67,13 +87,20 @@ def check_certificate(problem: Problem, kinds: Mapping[str, str]) -> None:
         raise NotEligible(f"no certificate can be given: {'; '.join(reasons)}", reasons=reasons)
 
 
-def envelope(options: Mapping[str, Any], history: History, inputs: list[str]) -> Envelope | None:
+def envelope(
+    options: Mapping[str, Any], history: History, inputs: list[str], known: categories.Known
+) -> Envelope | None:
     """Return the trust envelope over a model's inputs; None where it was switched off.
 
     Optimizations of before there was one have no options, and none.
+
+    Args:
+        known: the categories of the inputs that are categorical.
     """
     level = options.get("trust")
     if level is None:
         return None
-    form = PolyhedralEnvelope if options["trust_form"] == "polyhedral" else DistanceEnvelope
-    return form.fit(history.matrix(inputs), inputs, level=level)
+    X = history.matrix(inputs)
+    if options["trust_form"] == "polyhedral":
+        return PolyhedralEnvelope.fit(X, inputs, level=level)
+    return DistanceEnvelope.fit(X, inputs, level=level, categories=list(known))

@@ -7,7 +7,7 @@ from typing import Any, NoReturn, TypeVar
 from app.libs.error_codes import ErrorCode
 from app.libs.errors import AppError
 from app.models import Model
-from app.viewModels import model_history
+from app.viewModels import categories, model_history
 from engine.evaluator import spread
 from engine.expressions import Expression
 from engine.problem import Limit, Problem, Term, Variable
@@ -23,9 +23,11 @@ def complete(
     limits: Sequence[Mapping[str, Any]],
     bounds: Mapping[str, Sequence[float]],
     types: Mapping[str, Mapping[str, Any]],
-    fixed: Mapping[str, float],
+    fixed: Mapping[str, float | str],
 ) -> Problem:
     """Return the problem with nothing left open.
+
+    An input that holds categories is categorical, whatever they are; it is fixed at one of them, or free among all.
 
     Bounds that are not given are the range of the rows that the model was trained on. A scale that is not given is the
     standard deviation of its expression over those rows; but a single term keeps its own unit, since there is nothing
@@ -39,6 +41,9 @@ def complete(
         raise AppError(ErrorCode.MODEL_NOT_TRAINED, f"It is {model.state}.", state=model.state)
     roles = {entry["tag"]: entry["role"] for entry in model.inputs}
     _check_inputs(roles, bounds=bounds, types=types, fixed=fixed)
+    known = categories.of(model)
+    _check_categorical(known, bounds=bounds, types=types)
+    fixed = categories.placed("fixed", fixed, known)
     inputs = list(roles)
     problem = Problem(
         variables=_variables(
@@ -59,14 +64,16 @@ def of_process(
     limits: Sequence[Mapping[str, Any]],
     bounds: Mapping[str, Sequence[float]],
     types: Mapping[str, Mapping[str, Any]],
-    fixed: Mapping[str, float],
+    fixed: Mapping[str, float | str],
     closes_cuts: bool,
     declared: Mapping[str, Mapping[str, Any]],
+    known: categories.Known,
 ) -> Problem:
     """Return the problem of a process, over the inputs that come from outside.
 
     Args:
         declared: the types of inputs that nothing is said of in ``types``.
+        known: the categories of those that are categorical.
 
     Bounds that are not given are what all models that take an input have seen. Scales that are not given are filled in
     by the worker, which has the models.
@@ -77,6 +84,8 @@ def of_process(
     """
     roles = {tag: "control" if role == "cut" and closes_cuts else role for tag, role in process.roles.items()}
     _check_inputs(roles, bounds=bounds, types=types, fixed=fixed)
+    _check_categorical(known, bounds=bounds, types=types)
+    fixed = categories.placed("fixed", fixed, known)
     problem = Problem(
         variables=_variables(roles, bounds=bounds, ranges=process.ranges(), types={**declared, **types}, fixed=fixed),
         fixed={tag: fixed[tag] for tag in roles if tag in fixed},
@@ -100,14 +109,21 @@ def _variables(
 
 
 def declared_types(*models: Model) -> dict[str, dict[str, Any]]:
-    """Return the types of inputs that were declared when models were imported."""
-    return {tag: declared for model in models for tag, declared in model.options.get("types", {}).items()}
+    """Return the types of inputs that are known: declared when a model was imported, or categories that it learned."""
+    declared = {tag: type_ for model in models for tag, type_ in model.options.get("types", {}).items()}
+    learned = {tag: names for model in models for tag, names in categories.of(model).items()}
+    return declared | {tag: {"type": "categorical", "choices": names} for tag, names in learned.items()}
 
 
-def in_words(problem: Problem) -> str:
-    """Return a name for the problem: what is wanted, and at what."""
+def in_words(problem: Problem, known: categories.Known) -> str:
+    """Return a name for the problem: what is wanted, and at what.
+
+    Args:
+        known: the categories of the inputs that are categorical.
+    """
     wanted = ", ".join(f"{term.goal} {term.of}" for term in problem.terms)
-    given = ", ".join(f"{tag} = {value:g}" for tag, value in problem.fixed.items())
+    fixed = {tag: known[tag][int(value)] if tag in known else f"{value:g}" for tag, value in problem.fixed.items()}
+    given = ", ".join(f"{tag} = {value}" for tag, value in fixed.items())
     words = f"{wanted} at {given}" if given else wanted
     return words if len(words) <= 200 else words[:197] + "..."
 
@@ -117,7 +133,7 @@ def _check_inputs(
     *,
     bounds: Mapping[str, Sequence[float]],
     types: Mapping[str, Mapping[str, Any]],
-    fixed: Mapping[str, float],
+    fixed: Mapping[str, Any],
 ) -> None:
     """Refuse what cannot be said of these inputs. The details hold the field as ``path``, as the engine's do."""
     for path, given in (("bounds", bounds), ("inputs", types), ("fixed", fixed)):
@@ -133,6 +149,15 @@ def _check_inputs(
         _refuse("bounds", f"the lower bound of {_listed(turned)} is above its upper bound", turned)
     if len(fixed) == len(roles):
         _refuse("fixed", "every input is fixed, so there is nothing to search for", list(fixed))
+
+
+def _check_categorical(
+    known: categories.Known, *, bounds: Mapping[str, Any], types: Mapping[str, Mapping[str, Any]]
+) -> None:
+    """Refuse bounds and types of inputs that hold categories."""
+    for path, given in (("bounds", bounds), ("inputs", types)):
+        if categorical := [tag for tag in given if tag in known]:
+            _refuse(path, f"{_listed(categorical)} holds categories: leave it free, or fix it at one", categorical)
 
 
 def _scaled(problem: Problem, model: Model) -> Problem:

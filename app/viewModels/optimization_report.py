@@ -6,7 +6,7 @@ import numpy as np
 
 from app.models import Model, Optimization
 from app.version import VERSION
-from app.viewModels import optimization_baseline, optimization_notes
+from app.viewModels import categories, optimization_baseline, optimization_notes
 from app.viewModels.model_history import History
 from app.viewModels.optimization_baseline import Measured
 from engine import neighbors
@@ -26,7 +26,8 @@ def report(
     model = optimization.model
     problem = Problem.from_json(optimization.problem)
     measured = optimization_baseline.measure(problem, history)
-    baseline = optimization_baseline.compared(problem, measured, history)
+    known = categories.of(model)
+    baseline = optimization_baseline.compared(problem, measured, history, known)
     found = optimum.to_json()
     result = {
         **{name: value for name, value in found.items() if name not in {"solver", "seed", "budget"}},
@@ -36,7 +37,8 @@ def report(
         "model": _about(model),
         "repeat": _repeat(optimization, model),
     }
-    return result | {"notes": optimization_notes.about(result, ranges=model.ranges, metrics=model.metrics)}
+    notes = optimization_notes.about(result, ranges=model.ranges, metrics=model.metrics)
+    return categories.in_report(result, known) | {"notes": notes}
 
 
 def summary(result: dict[str, Any]) -> dict[str, Any]:

@@ -20,6 +20,7 @@ from app.models import Model, Module, Optimization, Task
 from app.utils import sqlite
 from app.utils.paging import Page, ordering, page_of
 from app.viewModels import (
+    categories,
     model_history,
     optimization_options,
     optimization_problem,
@@ -52,7 +53,7 @@ def start(
     limits: Sequence[Mapping[str, Any]] = (),
     bounds: Mapping[str, Sequence[float]] | None = None,
     inputs: Mapping[str, Mapping[str, Any]] | None = None,
-    fixed: Mapping[str, float] | None = None,
+    fixed: Mapping[str, float | str] | None = None,
     solver: str,
     budget: int,
     seed: int = 0,
@@ -85,11 +86,11 @@ def start(
     model = visible(Model, model_id, to=actor, needs=Scope.OPTIMIZATION_WRITE)  # again: time has passed
     optimization = Optimization(
         id=new_id(),
-        name=name or optimization_problem.in_words(problem),
+        name=name or optimization_problem.in_words(problem, categories.of(model)),
         project_id=model.project_id,
         model_id=model.id,
         problem=problem.to_json(),
-        options=optimization_options.asked(**options),
+        options=optimization_options.asked(**options, known=categories.of(model)),
         solver=solver,
         budget=budget,
         seed=seed,
@@ -203,7 +204,8 @@ def load(optimization_id: UUID) -> Search:
     version = model.dataset_version
     db.session.commit()  # reading the store may take long
     surrogate, history = surrogates.held(model), model_history.of(model, version)
-    envelope = optimization_options.envelope(optimization.options, history, list(surrogate.inputs))
+    known = categories.of(model)
+    envelope = optimization_options.envelope(optimization.options, history, list(surrogate.inputs), known)
     return Search(optimization, surrogate, history, envelope)
 
 

@@ -14,7 +14,7 @@ from app.libs.errors import AppError
 from app.libs.scope import Scope
 from app.models import Model
 from app.utils import sqlite
-from app.viewModels import module_tags, surrogates
+from app.viewModels import categories, module_tags, surrogates
 from app.viewModels.access import visible
 
 MOST_ROWS = 5_000
@@ -35,7 +35,8 @@ def predict(
     """Return for every row the predicted outputs, and the inputs that lie outside of what the model was trained on.
 
     Args:
-        rows: a number for each of the model's inputs, by tag. To a model that sees the past they are consecutive rows
+        rows: a number for each of the model's inputs, by tag, or one of its categories where they are text; None where
+            a model that imputes shall fill it. To a model that sees the past they are consecutive rows
             of history, one step apart; those whose past is not among them get None.
         level: also return intervals that hold this share of measurements.
         is_held: each row is held for so long that nothing else is in the past; without a past it changes nothing.
@@ -53,8 +54,9 @@ def predict(
         model = visible(Model, model_id, to=actor, needs=Scope.MODEL_READ)
         db.session.commit()
     surrogate, lookback = surrogates.of(model), module_tags.lookback_of(model)
-    X = _matrix(rows, lookback.tags)
-    features, places = (lookback.steady(X), np.arange(len(X))) if is_held else lookback.features(X)
+    X = checked(rows, model)
+    is_alone = is_held or lookback.is_plain  # then no row needs another one, nor to be whole
+    features, places = (lookback.steady(X), np.arange(len(X))) if is_alone else lookback.features(X)
     Y = surrogate.predict(features)
     _check_finite(Y, places)
     answer = {
@@ -79,13 +81,23 @@ def _by_row(found: Sequence[Any], places: np.ndarray, n: int) -> list[Any]:
     return answers
 
 
-def _matrix(rows: Sequence[Row], inputs: Sequence[str]) -> np.ndarray:
-    """Return the rows as a matrix (n, d) with a column for each input, or refuse what is wrong with them."""
-    known = dict.fromkeys(inputs)
+def checked(rows: Sequence[Row], model: Model, *, may_lack: bool = True) -> np.ndarray:
+    """Return rows as a matrix (n, d) with a column for each input of a model: places of categories, NaN for a gap.
+
+    Args:
+        may_lack: whether cells may be None to a model that imputes.
+
+    Raises:
+        AppError: ROWS_INVALID (the first faults, each with its row, counted from 1, and tag).
+    """
+    names, known = module_tags.names(model.inputs), categories.of(model)
+    imputes = may_lack and categories.imputes(model)
+    places = {tag: {name: place for place, name in enumerate(texts)} for tag, texts in known.items()}
+    inputs = {tag: places.get(tag) for tag in names}
     found = (
         {"row": number, "tag": tag, "problem": problem}
         for number, row in enumerate(rows, start=1)
-        for tag, problem in _faults(row, known)
+        for tag, problem in _faults(row, inputs, imputes)
     )
     faults = list(islice(found, MOST_TOLD))
     if faults:
@@ -97,13 +109,22 @@ def _matrix(rows: Sequence[Row], inputs: Sequence[str]) -> np.ndarray:
             faults=faults,
             n_faults=n_faults,
         )
-    return np.array([[row[tag] for tag in inputs] for row in rows], dtype=np.float64).reshape(len(rows), len(inputs))
+    cells = [[places[tag].get(row[tag]) if tag in places else row[tag] for tag in inputs] for row in rows]
+    return np.array(cells, dtype=np.float64).reshape(len(rows), len(inputs))  # None becomes NaN
 
 
-def _faults(row: Row, inputs: Collection[str]) -> list[tuple[str, str]]:
+def _faults(row: Row, inputs: Mapping[str, Collection[str] | None], imputes: bool) -> list[tuple[str, str]]:
     unknown = [(tag, "the model has no such input") for tag in row if tag not in inputs]
-    known = [(tag, _fault(row[tag]) if tag in row else "it is missing") for tag in inputs]
+    known = [
+        (tag, _fault_of(row[tag], names, imputes) if tag in row else "it is missing") for tag, names in inputs.items()
+    ]
     return unknown + [(tag, fault) for tag, fault in known if fault]
+
+
+def _fault_of(value: Any, names: Collection[str] | None, imputes: bool) -> str | None:
+    if value is None and imputes:
+        return None
+    return _fault(value) if names is None else categories.fault(value, names)
 
 
 def _fault(value: Any) -> str | None:
@@ -128,12 +149,3 @@ def _out_of_range(X: np.ndarray, inputs: Sequence[str], ranges: np.ndarray) -> l
         mark = {"tag": inputs[column], "value": X[row, column]}
         found[row].append({**mark, "lower": float(lower[column]), "upper": float(upper[column])})
     return found
-
-
-def checked(rows: Sequence[Row], inputs: Sequence[str]) -> np.ndarray:
-    """Return rows as a matrix (n, d) with a column for each input.
-
-    Raises:
-        AppError: ROWS_INVALID.
-    """
-    return _matrix(rows, inputs)

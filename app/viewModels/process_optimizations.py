@@ -19,6 +19,7 @@ from app.models import Model, Module, Optimization, OptimizationModel, Process, 
 from app.utils import sqlite
 from app.version import VERSION
 from app.viewModels import (
+    categories,
     model_history,
     optimization_options,
     optimization_problem,
@@ -58,7 +59,7 @@ def start(
     limits: Sequence[Mapping[str, Any]] = (),
     bounds: Mapping[str, Sequence[float]] | None = None,
     inputs: Mapping[str, Mapping[str, Any]] | None = None,
-    fixed: Mapping[str, float] | None = None,
+    fixed: Mapping[str, float | str] | None = None,
     mode: str,
     models: Mapping[str, UUID] | None = None,
     solver: str,
@@ -82,7 +83,7 @@ def start(
         process = visible(Process, process_id, to=actor, needs=Scope.OPTIMIZATION_WRITE)
         chosen = _models(process, models or {})
         composed = _composed(process.modules, {name: _outline(model) for name, model in chosen.items()})
-        declared = optimization_problem.declared_types(*chosen.values())
+        declared, known = optimization_problem.declared_types(*chosen.values()), categories.of_all(*chosen.values())
         db.session.commit()
     problem = optimization_problem.of_process(
         composed,
@@ -93,6 +94,7 @@ def start(
         fixed=fixed or {},
         closes_cuts=options.get("closes_cuts", False),
         declared=declared,
+        known=known,
     )
     check_solver(solver, len(problem.objectives))
     if mode != "joint":
@@ -103,12 +105,12 @@ def start(
     process = visible(Process, process_id, to=actor, needs=Scope.OPTIMIZATION_WRITE)  # again: time has passed
     optimization = Optimization(
         id=new_id(),
-        name=name or optimization_problem.in_words(problem),
+        name=name or optimization_problem.in_words(problem, known),
         project_id=process.project_id,
         process_id=process.id,
         mode=mode,
         problem=problem.to_json(),
-        options=optimization_options.asked(**options),
+        options=optimization_options.asked(**options, known=known),
         solver=solver,
         budget=budget,
         seed=seed,
@@ -157,8 +159,9 @@ def load(optimization_id: UUID) -> ProcessSearch:
     envelopes = {}
     if optimization.options.get("trust") is not None:
         for part in composed.parts:
-            history = model_history.of(chosen[part.name], versions[part.name])
-            found = optimization_options.envelope(optimization.options, history, list(part.model.inputs))
+            model = chosen[part.name]
+            history, known = model_history.of(model, versions[part.name]), categories.of(model)
+            found = optimization_options.envelope(optimization.options, history, list(part.model.inputs), known)
             if found is not None:
                 envelopes[part.name] = found
     return ProcessSearch(optimization, composed, envelopes)
@@ -167,7 +170,8 @@ def load(optimization_id: UUID) -> ProcessSearch:
 def report(search: ProcessSearch, optimum: ProcessOptimum) -> dict[str, Any]:
     """Return what was found, with what it takes to find it again. Writes nothing."""
     optimization = search.optimization
-    return optimum.to_json() | {
+    known = categories.of_all(*(each.model for each in optimization.modules))
+    return categories.in_report(optimum.to_json(), known) | {
         "models": {
             each.module_name: {
                 "id": str(each.model_id),

@@ -18,6 +18,7 @@ from engine.errors import ModelFileError
 from engine.lookback import Steady
 from engine.surrogates import Surrogate
 from engine.surrogates.model_file import LARGEST_FILE, from_bytes
+from engine.surrogates.routes import routed
 
 
 class Shelf:
@@ -97,7 +98,7 @@ def _read(model: Model) -> bytes:
 
 def _surrogate(model: Model, content: bytes) -> Surrogate:
     try:
-        return from_bytes(content)
+        return routed(from_bytes(content), model.routes)
     except ModelFileError as error:  # of another version, or recorded by somebody who could write to the database
         raise _damaged(model, f"The stored file of this model cannot be used: {error}.") from error
 

@@ -1,13 +1,14 @@
 """What a training needs from the database and the store, and what it leaves there."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from typing import Any
 from uuid import UUID
 
 from app.extensions import db
 from app.models import Model
 from app.utils.object_store import ObjectInfo
-from app.viewModels import module_tags, training_rows
+from app.viewModels import categories, module_tags, training_rows
 from app.viewModels.training_rows import Rows
 from engine.honest import compare
 from engine.lookback import Lookback
@@ -23,6 +24,8 @@ class Order:
     Attributes:
         inputs: what the model takes: the module's inputs, or what is seen of their past.
         compares: whether the score at random is found too, to stand beside the honest one.
+        missing: what is done with rows that lack an input: drop or impute.
+        categories: of each input that holds text.
     """
 
     model_id: UUID
@@ -33,11 +36,16 @@ class Order:
     inputs: list[str]
     outputs: list[str]
     compares: bool
+    missing: str = "drop"
+    categories: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
     @property
     def learn(self) -> dict[str, Any]:
         """What every fit of this training takes beside its rows."""
-        return {"inputs": self.inputs, "outputs": self.outputs, "params": self.params, "seed": self.seed}
+        plain = {"inputs": self.inputs, "outputs": self.outputs, "params": self.params, "seed": self.seed}
+        if not self.categories and self.missing == "drop":
+            return plain
+        return {**plain, "categories": self.categories, "missing": "impute" if self.missing == "impute" else "refuse"}
 
 
 def load(model_id: UUID) -> tuple[Order, Rows]:
@@ -60,9 +68,11 @@ def load(model_id: UUID) -> tuple[Order, Rows]:
         inputs=list(lookback.names),
         outputs=list(model.outputs),
         compares=model.options.get("compares", False) and validation.scheme != "random" and lookback.is_plain,
+        missing=model.missing,
     )
     db.session.commit()  # reading the table may take long
-    return order, training_rows.read(version, lookback, order.outputs, validation)
+    rows = training_rows.read(version, lookback, order.outputs, validation, missing=order.missing)
+    return replace(order, categories=rows.categories), rows
 
 
 def metrics(
@@ -80,14 +90,26 @@ def metrics(
         "n_rows": len(rows.X),
         "n_rows_validated": validated.n_rows,
         "n_rows_dropped": rows.n_dropped,
+        "n_cells_imputed": rows.n_missing,
     }
 
 
 def finish(
-    order: Order, surrogate: Surrogate, stored: ObjectInfo, *, metrics: dict[str, Any], seconds: float
+    order: Order,
+    surrogate: Surrogate,
+    stored: ObjectInfo,
+    *,
+    metrics: dict[str, Any],
+    routes: list[Any] | None,
+    seconds: float,
 ) -> dict[str, Any]:
-    """Write what training made into the model's row, in the caller's transaction. Returns the task's result."""
+    """Write what training made into the model's row, in the caller's transaction. Returns the task's result.
+
+    The routes were measured on this machine at this time. So they stand beside the file and not in it: the same
+    training gives the same file.
+    """
     model = db.session.get_one(Model, order.model_id, populate_existing=True)
+    model.options = {**model.options, "encoding": _rule(surrogate), "routes": routes}
     model.metrics = metrics
     model.ranges = _ranges(module_tags.lookback_of(model), surrogate)
     model.n_rows = surrogate.n_rows
@@ -97,6 +119,20 @@ def finish(
     db.session.flush()
     names = ("validation", "scores", "random", "notes", "n_rows", "n_rows_dropped")
     return {"model_id": str(model.id), **{name: metrics[name] for name in names}, "seconds": model.seconds}
+
+
+def _rule(surrogate: Surrogate) -> dict[str, Any] | None:
+    """Return how a surrogate turns categories and missing cells into numbers; None where it takes neither."""
+    encoding = surrogate.encoding
+    if encoding is None:
+        return None
+    told = encoding.to_json()
+    fill = dict(zip(encoding.inputs, encoding.fill.tolist(), strict=True)) if encoding.imputes else {}
+    return {
+        **told,
+        "fill": categories.worded(fill, told["categories"]),
+        "flagged": [tag for tag, is_so in zip(encoding.inputs, encoding.is_flagged, strict=True) if is_so],
+    }
 
 
 def _ranges(lookback: Lookback, surrogate: Surrogate) -> dict[str, list[float]]:

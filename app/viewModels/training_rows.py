@@ -1,14 +1,14 @@
 """The rows that a model is trained on: read from its table, with what it sees of their past, and held out in folds."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from app.models import DatasetVersion
-from app.viewModels import dataset_rows
+from app.viewModels import dataset_rows, module_tags
 from engine.errors import TrainingError
 from engine.lookback import Lookback
 from engine.tables.parquet_files import complete_rows
@@ -20,7 +20,7 @@ Columns = Mapping[str, Floats]
 
 @dataclass(frozen=True)
 class Rows:
-    """The rows to learn from: those that have every input, with its past, and every output.
+    """The rows to learn from: those that have every output and, unless missing cells are filled, every input.
 
     Attributes:
         X, Y: features (n, p), which are the inputs themselves unless the module looks back, and outputs (n, m).
@@ -29,6 +29,7 @@ class Rows:
         held_out_by: the group (a number from 0, -1 where it is missing) or the time (Unix ms, NaN where it is missing)
             of each row, shape (n,); None when rows are held out at random.
         lookback: what is seen of the past.
+        categories: of each input that holds text, in the order of the places that X holds.
     """
 
     X: Floats
@@ -37,6 +38,12 @@ class Rows:
     n_dropped: int
     held_out_by: NDArray[Any] | None
     lookback: Lookback
+    categories: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+
+    @property
+    def n_missing(self) -> int:
+        """Cells of X that are missing."""
+        return int(np.count_nonzero(np.isnan(self.X)))
 
     def folds(self, validation: Validation, *, seed: int) -> list[Fold]:
         """Return the folds. Rows whose group or time is missing are in none: who knows what would leak from them."""
@@ -59,16 +66,26 @@ class Rows:
         return found if self.lookback.is_plain else self.lookback.purged(found, self.places)
 
 
-def read(version: DatasetVersion, lookback: Lookback, outputs: Sequence[str], validation: Validation) -> Rows:
+def read(
+    version: DatasetVersion,
+    lookback: Lookback,
+    outputs: Sequence[str],
+    validation: Validation,
+    *,
+    missing: str = "drop",
+) -> Rows:
     """Return the rows of a table. Reads the store: end your transaction before.
+
+    Args:
+        missing: "drop" rows that lack an input, or "impute" it, which keeps those that have at least one.
 
     Raises:
         TrainingError: no row has all that is needed.
         UnknownTag: the table does not have a tag.
     """
-    columns = dataset_rows.columns(version, [*lookback.tags, *outputs])
+    columns, names = _columns(version, [*lookback.tags, *outputs])
     if lookback.is_plain:
-        X, Y, places = _present(columns, lookback, outputs)
+        X, Y, places = _present(columns, lookback, outputs, may_lack=missing == "impute")
         numbers = places
     else:
         order, times = _in_time(version)
@@ -76,6 +93,7 @@ def read(version: DatasetVersion, lookback: Lookback, outputs: Sequence[str], va
         X, Y, places = lookback.training_rows(_matrix(past, lookback.tags), _matrix(past, outputs), times)
         numbers = order[places]
     held_out_by = _held_out_by(version, validation)
+    X, categories = _used(X, lookback.names, names)
     return Rows(
         X=X,
         Y=Y,
@@ -83,13 +101,54 @@ def read(version: DatasetVersion, lookback: Lookback, outputs: Sequence[str], va
         n_dropped=version.n_rows - len(X),
         held_out_by=None if held_out_by is None else held_out_by[numbers],
         lookback=lookback,
+        categories=categories,
     )
 
 
-def _present(columns: Columns, lookback: Lookback, outputs: Sequence[str]) -> tuple[Floats, Floats, NDArray[np.intp]]:
-    """Return inputs, outputs and numbers of the rows that have every tag."""
-    complete = _complete(columns)
-    return _matrix(columns, lookback.tags)[complete], _matrix(columns, outputs)[complete], complete
+def _columns(version: DatasetVersion, tags: Sequence[str]) -> tuple[Columns, dict[str, tuple[str, ...]]]:
+    """Return the columns of tags, with places of categories where a tag holds text; and those categories."""
+    texts = module_tags.texts(tags, version)
+    columns = dataset_rows.columns(version, [tag for tag in tags if tag not in texts])
+    categories = {}
+    for tag in texts:
+        categories[tag], columns[tag] = dataset_rows.categories(version, tag)
+    return columns, categories
+
+
+def _used(
+    X: Floats, inputs: Sequence[str], names: Mapping[str, tuple[str, ...]]
+) -> tuple[Floats, dict[str, tuple[str, ...]]]:
+    """Return X with places among those categories alone that these rows hold, and them.
+
+    Raises:
+        TrainingError: all rows hold the same one.
+    """
+    categories = {}
+    for tag, known in names.items():
+        j = list(inputs).index(tag)
+        is_there = np.isfinite(X[:, j])
+        used, X[is_there, j] = np.unique(X[is_there, j], return_inverse=True)
+        categories[tag] = tuple(known[int(place)] for place in used)
+        if len(used) < 2:
+            held = " and ".join(map(repr, categories[tag])) or "nothing"
+            raise TrainingError(
+                f"{tag!r} holds {held} in all rows to learn from: nothing can be learned of it, so leave it out of the"
+                " inputs",
+                tag=tag,
+            )
+    return X, categories
+
+
+def _present(
+    columns: Columns, lookback: Lookback, outputs: Sequence[str], *, may_lack: bool
+) -> tuple[Floats, Floats, NDArray[np.intp]]:
+    """Return inputs, outputs and numbers of the rows that have every output and every input, or at least one."""
+    complete = _complete({tag: columns[tag] for tag in outputs} if may_lack else columns)
+    X = _matrix(columns, lookback.tags)[complete]
+    if may_lack:
+        has_one = np.isfinite(X).any(axis=1)
+        X, complete = X[has_one], complete[has_one]
+    return X, _matrix(columns, outputs)[complete], complete
 
 
 def _in_time(version: DatasetVersion) -> tuple[NDArray[np.intp], Floats | None]:

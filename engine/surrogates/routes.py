@@ -97,6 +97,15 @@ def measure_routes(
     return replace(surrogate, form=with_routes(surrogate.form, found))
 
 
+def routed(surrogate: "Surrogate", told: Any) -> "Surrogate":
+    """Return the surrogate with the routes that ``routes_to_json`` told.
+
+    Raises:
+        ModelFileError: they are not what it gives for such a surrogate.
+    """
+    return replace(surrogate, form=routes_from_json(told, surrogate.form))
+
+
 def with_routes(form: "Form", found: Sequence[Routes | None]) -> "Form":
     """Return the form with these routes: of a blend one for each member, else one."""
     if isinstance(form, BlendForm):

@@ -70,6 +70,11 @@ class Surrogate:
         for array in (*summaries, *self.form.arrays().values(), *of_intervals, *of_encoding):
             array.flags.writeable = False
 
+    @property
+    def categories(self) -> Mapping[str, tuple[str, ...]]:
+        """The categories of each categorical input, in the order of their places."""
+        return self.encoding.categories if self.encoding else MappingProxyType({})
+
     def predict(self, X: Any) -> Floats:
         """Return the predicted outputs, shape (n, m), for inputs X, shape (n, d); n may be 0.
 

@@ -2,6 +2,7 @@
 
 from engine.tables.derived import DerivedTag, derive
 from engine.tables.parquet_files import (
+    category_places,
     columns_to_numpy,
     complete_matrix,
     complete_rows,
@@ -28,6 +29,7 @@ __all__ = [
     "OnProgress",
     "Reading",
     "Table",
+    "category_places",
     "columns_to_numpy",
     "complete_matrix",
     "complete_rows",

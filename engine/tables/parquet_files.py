@@ -106,6 +106,29 @@ def columns_to_numpy(source: pl.DataFrame | Path, tags: Sequence[str]) -> dict[s
     return {tag: _as_floats(frame[tag]) for tag in different}
 
 
+def category_places(
+    path: Path, tag: str, known: Sequence[str] | None = None
+) -> tuple[tuple[str, ...], NDArray[np.float64]]:
+    """Return the different texts of a tag, sorted, and the place of each row's text among them, (n,): NaN if missing.
+
+    Args:
+        known: the texts, in the order of their places; any other one counts as missing. By default those of the tag.
+
+    Raises:
+        UnknownTag: the table does not have the tag.
+        WrongTagType: the tag holds no text.
+    """
+    schema = _scan(path).collect_schema()
+    _check_known([tag], schema)
+    if schema[tag] != pl.String:
+        raise WrongTagType(f"{tag!r} holds {type_name(schema[tag])} values, not text", tag=tag)
+    values = _select(_scan(path), [tag]).collect()[tag]
+    names = tuple(known) if known is not None else tuple(sorted(values.drop_nulls().unique().to_list()))
+    numbers = np.arange(len(names), dtype=np.float64)
+    places = values.replace_strict(list(names), numbers, default=None, return_dtype=pl.Float64) if names else None
+    return names, np.full(len(values), math.nan) if places is None else _as_floats(places)
+
+
 def complete_rows(columns: Mapping[str, NDArray[np.float64]]) -> NDArray[np.int64]:
     """Return the numbers of the rows, from 0, in which every column has a finite value.
 

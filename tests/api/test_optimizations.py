@@ -158,7 +158,7 @@ def test_a_problem_that_does_not_fit_the_model_is_refused_at_once_with_its_field
         ({"limits": [{"of": "y", "lower": 2, "upper": 1}]}, "limits"),
         ({"bounds": {"a": [1]}}, "bounds"),
         ({"bounds": {"a": [1, "NaN"]}}, "bounds"),
-        ({"fixed": {"b": "much"}}, "fixed"),
+        ({"fixed": {"b": [1]}}, "fixed"),
         ({"fixed": {"b": 1e31}}, "fixed"),
         ({"bounds": {"a": [-1e308, 1e308]}}, "bounds"),
         ({"limits": [{"of": "y", "upper": 1e300}]}, "limits"),

@@ -227,6 +227,15 @@ def test_the_report_says_which_variables_lie_at_a_bound():
     assert ats == [["lower", "upper", "both"], [None, None, "both"], ["upper", "lower", "both"]]
 
 
+def test_a_category_lies_at_no_bound():
+    variables = (Variable("Coal Flow (t/h)", 1.0, 5.0), Variable("a", type="categorical", choices=("low", "high")))
+    evaluator = Evaluator(posed(variables=variables), Plant())
+
+    _, chosen = evaluator.report([3.0, 1.0]).variables
+
+    assert (chosen.value, chosen.at) == (1.0, None)
+
+
 # Refusals
 
 

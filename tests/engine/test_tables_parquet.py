@@ -8,6 +8,7 @@ import pytest
 from engine.errors import DuplicateTag, EmptyTable, TableError, TooLarge, UnknownTag, UnreadableFile, WrongTagType
 from engine.tables import (
     Reading,
+    category_places,
     columns_to_numpy,
     complete_matrix,
     complete_rows,
@@ -207,6 +208,33 @@ def test_a_tag_may_be_called_like_a_pattern(tmp_path):
 
     assert columns_to_numpy(tmp_path / "x.parquet", ["^.*$"]) == {"^.*$": [2.0]}
     assert read_rows(tmp_path / "x.parquet", columns=["*"]) == [{"*": 1.0}]
+
+
+def test_texts_become_their_places_in_a_sorted_list(tmp_path):
+    write_parquet(pl.DataFrame({"*": ["b", None, "a", "b", "Ä"], "n": range(5)}), tmp_path / "x.parquet")
+
+    names, places = category_places(tmp_path / "x.parquet", "*")
+    known, among = category_places(tmp_path / "x.parquet", "*", ["b", "never", "a"])
+
+    assert (names, known) == (("a", "b", "Ä"), ("b", "never", "a"))
+    np.testing.assert_array_equal(places, [1, np.nan, 0, 1, 2])
+    np.testing.assert_array_equal(among, [0, np.nan, 2, 0, np.nan])
+
+
+def test_a_tag_without_any_text_has_no_places(tmp_path):
+    write_parquet(pl.DataFrame({"a": pl.Series([None, None], dtype=pl.String)}), tmp_path / "x.parquet")
+
+    names, places = category_places(tmp_path / "x.parquet", "a")
+
+    assert names == ()
+    np.testing.assert_array_equal(places, [np.nan, np.nan])
+
+
+def test_places_are_of_texts_only(stored):
+    with pytest.raises(WrongTagType, match="'load' holds real values, not text"):
+        category_places(stored, "load")
+    with pytest.raises(UnknownTag, match="'nope'"):
+        category_places(stored, "nope")
 
 
 def test_text_and_unknown_tags_are_no_numbers(stored):

@@ -55,6 +55,20 @@ def name_field(**kwargs) -> fields.String:
     return fields.String(validate=[validate.Length(1, 200), storable], **kwargs)
 
 
+def value_field(largest: float) -> fields.Raw:
+    """Return a field for the value of an input: a number up to the largest, or one of its texts."""
+
+    def is_value(value: object) -> None:
+        if isinstance(value, str):
+            validate.Length(1, 2000)(value)
+        elif isinstance(value, bool) or not isinstance(value, int | float):
+            raise ValidationError("Not a number or a text.")
+        elif not abs(value) <= largest:  # also NaN
+            raise ValidationError(f"Not a finite number up to {largest:g}.")
+
+    return fields.Raw(validate=is_value, metadata={"type": ["number", "string"]})
+
+
 def text_field(**kwargs) -> fields.String:
     """Return a field for a few sentences."""
     return fields.String(validate=[validate.Length(0, 2000), storable], **kwargs)

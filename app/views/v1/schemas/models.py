@@ -4,12 +4,13 @@ from marshmallow import Schema, fields, validate
 
 from app.libs.enums import ModelState
 from app.utils.paging import LARGEST_NUMBER
-from app.viewModels.models import PARAMS_OF_KIND
+from app.viewModels.models import PARAMS_OF_KIND, ROUTE_WAYS
 from app.viewModels.onnx_models import KIND as IMPORTED
 from app.viewModels.predictions import MOST_ROWS
 from app.views.v1.schemas.common import Input, Moment, NoteOut, name_field, page_out, page_query
 from app.views.v1.schemas.modules import ModuleInputOut
 
+MISSING = validate.OneOf(["drop", "impute"])
 KINDS = validate.OneOf(list(PARAMS_OF_KIND))
 KINDS_OUT = validate.OneOf([*PARAMS_OF_KIND, IMPORTED])
 SCHEMES = validate.OneOf(["random", "group", "time"])
@@ -47,6 +48,15 @@ class ModelIn(Input):
         metadata={
             "description": "Where rows are held out by group or time: score them at random too and tell the gap in "
             "words. It takes as long again."
+        },
+    )
+    missing = fields.String(
+        load_default="drop",
+        validate=MISSING,
+        metadata={
+            "description": "What is done with rows in which inputs lack a value. drop: they are left out. impute: the "
+            "median or the most frequent category stands in, and the model learns that it does. Rows without an output "
+            "are always left out."
         },
     )
     dataset_version = fields.Integer(
@@ -132,9 +142,49 @@ class MetricsOut(Schema):
     )
     notes = fields.List(fields.Nested(NoteOut), metadata={"description": "What the gap between the two says."})
     intervals = fields.Nested(IntervalsOut, allow_none=True)
-    n_rows = fields.Integer(required=True, metadata={"description": "Complete rows, from which the model learned."})
+    n_rows = fields.Integer(required=True, metadata={"description": "Rows from which the model learned."})
     n_rows_validated = fields.Integer(required=True, metadata={"description": "Those that were held out once."})
     n_rows_dropped = fields.Integer(required=True, metadata={"description": "Rows of the table that lack a value."})
+    n_cells_imputed = fields.Integer(metadata={"description": "Cells of inputs that were missing, and filled."})
+
+
+class EncodingOut(Schema):
+    """How a model turns categories and missing cells into numbers: the rule of its training, and of each prediction."""
+
+    categories = fields.Dict(
+        keys=fields.String(),
+        values=fields.List(fields.String()),
+        required=True,
+        metadata={"description": "The texts that each categorical input takes; the model sees a column for each."},
+    )
+    missing = fields.String(
+        required=True,
+        validate=validate.OneOf(["refuse", "impute"]),
+        metadata={"description": "What becomes of a cell that is null."},
+    )
+    fill = fields.Dict(
+        required=True,
+        metadata={
+            "description": "What stands in for a missing cell of an input: the median or the most frequent category.",
+            "additionalProperties": {"type": ["number", "string"]},
+        },
+    )
+    flagged = fields.List(
+        fields.String(),
+        required=True,
+        metadata={"description": "Inputs of which the model also sees whether they were missing."},
+    )
+
+
+class RouteStepOut(Schema):
+    n_rows = fields.Integer(required=True, metadata={"description": "For so many rows at once, and those near to it."})
+    way = fields.String(required=True, validate=validate.OneOf(ROUTE_WAYS))
+    seconds = fields.Dict(
+        keys=fields.String(),
+        values=fields.Float(),
+        required=True,
+        metadata={"description": "What each way took where the model was trained."},
+    )
 
 
 class ModelOut(Schema):
@@ -149,6 +199,7 @@ class ModelOut(Schema):
     params = fields.Dict(required=True, metadata=PARAMS)
     validation = fields.Nested(ValidationOut, required=True)
     seed = fields.Integer(required=True)
+    missing = fields.String(required=True, validate=MISSING)
     dataset_id = fields.UUID(required=True, attribute="dataset_version.dataset_id")
     dataset_version = fields.Integer(required=True, attribute="dataset_version.number")
     inputs = fields.List(
@@ -164,7 +215,25 @@ class ModelOut(Schema):
         values=fields.List(fields.Float()),
         required=True,
         allow_none=True,
-        metadata={"description": "Lowest and highest value of every tag in the rows it learned from."},
+        metadata={
+            "description": "Lowest and highest value of every tag in the rows it learned from; of a categorical input "
+            "the places of its categories, counted from 0."
+        },
+    )
+    encoding = fields.Nested(
+        EncodingOut,
+        required=True,
+        allow_none=True,
+        metadata={"description": "null: its inputs are numbers without gaps."},
+    )
+    routes = fields.List(
+        fields.List(fields.Nested(RouteStepOut), allow_none=True),
+        required=True,
+        allow_none=True,
+        metadata={
+            "description": "Which way to a prediction is taken, for each part of the model that consists of trees: it "
+            "was measured in training, and changes no bit of a prediction. null: there is but one way."
+        },
     )
     n_rows = fields.Integer(required=True, allow_none=True)
     seconds = fields.Float(required=True, allow_none=True, metadata={"description": "Time that training took."})
@@ -180,10 +249,13 @@ def numbers_by_tag(**kwargs) -> fields.Dict:
 
 class PredictIn(Input):
     rows = fields.List(
-        numbers_by_tag(),
+        fields.Dict(metadata={"additionalProperties": {"type": ["number", "string", "null"]}}),
         required=True,
         validate=validate.Length(1, MOST_ROWS),
-        metadata={"description": "A number for each input of the model, by tag."},
+        metadata={
+            "description": "A number for each input of the model, by tag; one of its categories where it holds text; "
+            "null where the model shall fill it."
+        },
     )
     level = fields.Float(
         validate=validate.Range(0, 1, min_inclusive=False, max_inclusive=False),

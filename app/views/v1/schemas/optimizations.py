@@ -7,7 +7,7 @@ from app.viewModels.optimization_options import FORMS, LEVEL
 from app.viewModels.optimizations import LARGEST_BUDGET, LARGEST_SEED, SOLVERS
 from app.viewModels.predictions import LARGEST
 from app.viewModels.process_optimizations import MODES
-from app.views.v1.schemas.common import Input, Moment, name_field, page_out, page_query
+from app.views.v1.schemas.common import Input, Moment, name_field, page_out, page_query, value_field
 
 MOST_TERMS = 50
 
@@ -99,9 +99,12 @@ class OptimizationIn(Input):
     )
     fixed = fields.Dict(
         keys=fields.String(),
-        values=number_field(),
+        values=value_field(LARGEST),
         load_default={},
-        metadata={"description": "Input tag -> value. Every disturbance must be given; other inputs are free."},
+        metadata={
+            "description": "Input tag -> value, or category of an input that holds text. Every disturbance must be "
+            "given; other inputs are free."
+        },
     )
     inputs = fields.Dict(
         keys=fields.String(),
@@ -125,7 +128,7 @@ class OptimizationIn(Input):
     )
     current = fields.Dict(
         keys=fields.String(),
-        values=number_field(),
+        values=value_field(LARGEST),
         load_default=None,
         allow_none=True,
         metadata={"description": "The operating point of now: the search begins there, and the answer is compared."},
