@@ -83,6 +83,7 @@ class Settings:
     task_memory_limits: str = setting("Megabytes that the process of a task may have, by kind. None by default.", "")
     task_most_per_user: int = setting("Unfinished tasks that one user may have.", 1000)
     task_most_per_project: int = setting("Unfinished tasks that one project may have.", 5000)
+    task_keep_days: int = setting("Days after its end for which a task is kept, with its events.", 90)
     task_sweep_seconds: int = setting("How often lost leases and unsent wake-ups are looked for.", 10)
 
     # logs
@@ -114,6 +115,7 @@ class Settings:
             "task_checkpoint_seconds",
             "task_most_per_user",
             "task_most_per_project",
+            "task_keep_days",
         ):
             if getattr(self, name) < 1:
                 raise SettingsError(f"{PREFIX}{name.upper()} must be at least 1, not {getattr(self, name)}.")

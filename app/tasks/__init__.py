@@ -51,6 +51,7 @@ def celery_config(settings: Settings) -> dict:
         "worker_cancel_long_running_tasks_on_connection_loss": False,
         "beat_schedule": {
             "sweep-objects": {"task": "maintenance.sweep_objects", "schedule": 3600.0},
+            "remove-old-tasks": {"task": "maintenance.remove_old_tasks", "schedule": 3600.0},
         },
         "beat_schedule_filename": str(Path(settings.instance_dir).resolve() / "beat-schedule"),
         "enable_utc": True,

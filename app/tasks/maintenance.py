@@ -2,6 +2,7 @@
 
 from datetime import timedelta
 
+import structlog
 from celery import shared_task
 from flask import current_app
 
@@ -9,7 +10,9 @@ from app.extensions import celery_ext, db, object_store
 from app.libs.enums import Queue
 from app.settings import Settings
 from app.utils import sqlite
-from app.viewModels import checkpoint_objects, dataset_objects, model_objects, task_limits, task_queue
+from app.viewModels import checkpoint_objects, dataset_objects, model_objects, task_limits, task_queue, task_retention
+
+log = structlog.get_logger(__name__)
 
 MOST_WAKE_UPS = 10
 """Of one queue in one sweep: while all workers are busy, messages pile up that nobody takes."""
@@ -46,3 +49,10 @@ def sweep_objects() -> None:
     dataset_objects.sweep(older_than=timedelta(hours=1))
     model_objects.sweep(older_than=timedelta(hours=1))
     checkpoint_objects.sweep(older_than=timedelta(hours=1))
+
+
+@shared_task(name="maintenance.remove_old_tasks")
+def remove_old_tasks() -> None:
+    """Remove the tasks that ended longer ago than they are kept. What they made stays."""
+    if n_removed := task_retention.remove_old():
+        log.info("tasks_removed", n=n_removed)

@@ -16,7 +16,7 @@ from app.models import Task
 from app.utils import sqlite
 from app.utils.clock import now_ms
 from app.utils.paging import Page, ordering, page_of
-from app.viewModels import submissions, task_line, task_log, task_needs, task_queue, task_subjects
+from app.viewModels import submissions, task_line, task_log, task_needs, task_queue, task_retention, task_subjects
 from app.viewModels.access import seen_by, visible
 from app.viewModels.locks import lock
 from app.viewModels.submissions import Submission
@@ -80,7 +80,7 @@ def retry(task_id: UUID, *, actor: Actor) -> Task:
 
     Raises:
         AppError: TASK_NOT_FOUND, SCOPE_MISSING, PROJECT_ARCHIVED, TASK_NOT_ENDED, TASK_NOT_REPEATABLE (it succeeded,
-            what it worked on is gone, or another task has taken its place).
+            what it worked on is gone, another task has taken its place, or it ended longer ago than tasks are kept).
     """
     task = visible(Task, task_id, to=actor, needs=Scope.TASK_WRITE)
     lock(task)
@@ -88,6 +88,8 @@ def retry(task_id: UUID, *, actor: Actor) -> Task:
         raise AppError(ErrorCode.TASK_NOT_ENDED, f"It is {task.state}.", state=task.state)
     if task.state == TaskState.SUCCEEDED:
         raise AppError(ErrorCode.TASK_NOT_REPEATABLE, "It succeeded.", state=task.state)
+    if task.ended_at < task_retention.oldest_kept():
+        raise AppError(ErrorCode.TASK_NOT_REPEATABLE, "It ended too long ago and is about to be removed.")
     if task.kind == TaskKind.IMPORT:
         raise AppError(ErrorCode.TASK_NOT_REPEATABLE, "Its upload is gone with it; upload the file again.")
     if not task_subjects.is_there(task):
