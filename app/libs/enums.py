@@ -94,6 +94,15 @@ class EndReason(StrEnum):
     UNAVAILABLE = "server.unavailable"
 
 
+class CallbackState(StrEnum):
+    """What has become of telling an address of a task's end."""
+
+    WAITING = "waiting"
+    DUE = "due"
+    DELIVERED = "delivered"
+    FAILED = "failed"
+
+
 class ResultState(StrEnum):
     """What has become of an optimization or an analysis, told by its task and, after that is gone, by its result."""
 

@@ -108,6 +108,10 @@ class ErrorCode(Enum):
     TASK_MEMORY_LIMIT = ("task.memory_limit", 500, "The task took more memory than its kind may take.")
     TASK_ATTEMPTS_EXHAUSTED = ("task.attempts_exhausted", 500, "The task lost its worker too often.")
 
+    # callbacks and schedules
+    CALLBACK_REFUSED = ("callback.refused", 422, "This address cannot be called back.")
+    SCHEDULE_NOT_FOUND = ("schedule.not_found", 404, "There is no such schedule.")
+
     # live events
     STREAMS_FULL = ("stream.full", 503, "This server holds as many live connections as it can.")
 

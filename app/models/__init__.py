@@ -6,11 +6,13 @@ from flask import Flask
 
 from app.extensions import db, migrate
 from app.models.analysis import Analysis
+from app.models.callback import Callback
 from app.models.dataset import Dataset, DatasetVersion
 from app.models.model import Model
 from app.models.optimization import Optimization, OptimizationModel
 from app.models.process import Module, Process
 from app.models.project import Membership, Project
+from app.models.schedule import Schedule, ScheduleRun
 from app.models.task import OutboxMessage, Task, TaskEvent, TaskNeed
 from app.models.user import LoginSession, User
 from app.settings import Settings
@@ -18,6 +20,7 @@ from app.utils import sqlite
 
 __all__ = [
     "Analysis",
+    "Callback",
     "Dataset",
     "DatasetVersion",
     "LoginSession",
@@ -29,6 +32,8 @@ __all__ = [
     "OutboxMessage",
     "Process",
     "Project",
+    "Schedule",
+    "ScheduleRun",
     "Task",
     "TaskEvent",
     "TaskNeed",

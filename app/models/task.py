@@ -56,7 +56,7 @@ class Task(InProject, Created, db.Model):
 
     started_at: Mapped[Millis | None]
     stopping_since: Mapped[Millis | None]
-    ended_at: Mapped[Millis | None]
+    ended_at: Mapped[Millis | None] = mapped_column(index=True)
 
     position = None  # not stored: the place in the line, where somebody asks
     forecast = None  # not stored: when it will probably begin and end
