@@ -4,7 +4,6 @@
 PYTHON ?= python3
 VENV := .venv/bin/python
 PORT ?=
-SERVICE_TESTS := $(wildcard tests/services tests/api tests/tasks tests/sockets tests/migrations)
 FAULTS := faults-on-sqlite faults-on-mariadb faults-on-postgresql
 FAULTS_ANYWHERE := $(addprefix tests/faults/,test_kills.py test_redis.py test_queue.py)
 unexport PYTHONPATH
