@@ -34,7 +34,7 @@ class Settings:
     """How this server runs. Field ``database_url`` is read from ``SETPOINT_DATABASE_URL``, and so on."""
 
     # secrets
-    secret_key: str = setting("Signs links and cookies. At least 32 characters.", secret=True)
+    secret_key: str = setting("Signs links, cookies and callbacks. At least 32 characters.", secret=True)
     jwt_secret_key: str = setting("Signs access and refresh tokens. At least 32 characters.", secret=True)
 
     # where things are
@@ -85,6 +85,9 @@ class Settings:
     task_most_per_project: int = setting("Unfinished tasks that one project may have.", 5000)
     task_keep_days: int = setting("Days after its end for which a task is kept, with its events.", 90)
     task_sweep_seconds: int = setting("How often lost leases and unsent wake-ups are looked for.", 10)
+    callback_private_addresses: Literal["refuse", "allow"] = setting(
+        "Whether callbacks may go to private, loopback and link-local addresses.", "refuse"
+    )
 
     # logs
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = setting("Least important level to log.", "INFO")

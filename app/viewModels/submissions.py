@@ -38,12 +38,14 @@ class Submission:
         needs: tasks that must have succeeded before they start.
         key: the client's name for the request; sent again, it gives the task that there is. It is for one task.
         sha256: of everything that was asked under the key.
+        callback_url: what is told of the end of each of them; ``callbacks.check`` has let it pass.
     """
 
     priority: Priority = Priority.NORMAL
     needs: tuple[UUID, ...] = ()
     key: str | None = None
     sha256: str | None = None
+    callback_url: str | None = None
 
 
 class DuplicateSubmissionError(Exception):

@@ -27,7 +27,7 @@ from app.libs.errors import problem
 from app.libs.ids import new_id
 from app.models import OutboxMessage, Task
 from app.utils.clock import now_ms
-from app.viewModels import submissions, task_limits, task_line, task_log, task_needs
+from app.viewModels import callbacks, submissions, task_limits, task_line, task_log, task_needs
 
 log = structlog.get_logger(__name__)
 
@@ -136,6 +136,8 @@ def submit(
     )
     _begin(task)
     task_needs.record(task.id, waits_for)
+    if asked.callback_url:
+        callbacks.record(task.id, asked.callback_url)
     if not waits_for:
         owe_wake_up(task.id, task.queue)
     return task

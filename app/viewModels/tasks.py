@@ -16,7 +16,16 @@ from app.models import Task
 from app.utils import sqlite
 from app.utils.clock import now_ms
 from app.utils.paging import Page, ordering, page_of
-from app.viewModels import submissions, task_line, task_log, task_needs, task_queue, task_retention, task_subjects
+from app.viewModels import (
+    callbacks,
+    submissions,
+    task_line,
+    task_log,
+    task_needs,
+    task_queue,
+    task_retention,
+    task_subjects,
+)
 from app.viewModels.access import seen_by, visible
 from app.viewModels.locks import lock
 from app.viewModels.submissions import Submission
@@ -106,6 +115,7 @@ def retry(task_id: UUID, *, actor: Actor) -> Task:
         turn=task_line.next_turn(task.queue, Priority(task.priority), task.created_by),
         waits_for=0,
     )
+    callbacks.wait_again(task.id)
     task_queue.owe_wake_up(task.id, task.queue)
     db.session.commit()
     db.session.refresh(task)

@@ -7,6 +7,7 @@ from sqlalchemy import select, update
 from sqlalchemy.exc import IntegrityError
 
 from app.extensions import db
+from app.libs.actor import Actor
 from app.libs.enums import Role
 from app.libs.error_codes import ErrorCode
 from app.libs.errors import AppError
@@ -71,6 +72,12 @@ def get(user_id: UUID) -> User:
     if user is None:
         raise AppError(ErrorCode.USER_NOT_FOUND, id=str(user_id))
     return user
+
+
+def acting(user_id: UUID) -> Actor | None:
+    """Return a user as one who asks, for work in that user's name; None once the user was deactivated."""
+    user = db.session.get(User, user_id, populate_existing=True)
+    return Actor(user.id, user.username, Role(user.role)) if user is not None and user.is_active else None
 
 
 def page(*, page: int, per_page: int, sort: str = "username", is_active: bool | None = None) -> Page:

@@ -10,7 +10,7 @@ from flask_login import current_user
 from marshmallow import EXCLUDE
 
 from app.libs.enums import Priority
-from app.viewModels import submissions, tasks
+from app.viewModels import callbacks, submissions, tasks
 from app.viewModels.submissions import DuplicateSubmissionError, Submission
 from app.views.bodies import Blueprint
 from app.views.v1.schemas.submits import SubmitHeaders, SubmitQuery
@@ -42,10 +42,10 @@ def submits(bp: Blueprint) -> Callable:
 
 
 def _once(submission: Submission, submit: Callable[[], Any]) -> Any:
-    if submission.key is None:
-        return submit()
-    if known := tasks.submitted(submission, actor=current_user):
+    if submission.key and (known := tasks.submitted(submission, actor=current_user)):
         return _known(known)
+    if submission.callback_url:
+        callbacks.check(submission.callback_url)
     try:
         return submit()
     except DuplicateSubmissionError:
@@ -62,6 +62,7 @@ def _submission(query: dict[str, Any], key: str | None) -> Submission:
         needs=tuple(dict.fromkeys(query["after"])),
         key=key,
         sha256=_digest() if key else None,
+        callback_url=query["callback_url"],
     )
 
 

@@ -5,6 +5,7 @@ from flask_smorest import Api
 from app.views.v1 import (
     accounts,
     analyses,
+    callbacks,
     datasets,
     models,
     modules,
@@ -31,6 +32,7 @@ RESOURCES = (
     analyses,
     optimizations,
     tasks,
+    callbacks,
     objects,
 )
 

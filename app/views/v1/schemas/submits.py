@@ -4,6 +4,7 @@ from marshmallow import fields, validate
 from webargs.fields import DelimitedList
 
 from app.libs.enums import Priority
+from app.viewModels.callbacks import LONGEST_URL
 from app.views.v1.schemas.common import Input
 
 PRIORITIES = [priority.name.lower() for priority in Priority]
@@ -21,6 +22,13 @@ class SubmitQuery(Input):
         load_default=[],
         validate=validate.Length(0, MOST_NEEDS),
         metadata={"description": "Tasks of the project, with commas, that must succeed before this one starts."},
+    )
+    callback_url = fields.String(
+        load_default=None,
+        validate=validate.Length(1, LONGEST_URL),
+        metadata={
+            "description": "An address of http or https to which the task is posted as JSON, signed, once it has ended."
+        },
     )
 
 
