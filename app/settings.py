@@ -85,6 +85,7 @@ class Settings:
     task_most_per_project: int = setting("Unfinished tasks that one project may have.", 5000)
     task_keep_days: int = setting("Days after its end for which a task is kept, with its events.", 90)
     task_sweep_seconds: int = setting("How often lost leases and unsent wake-ups are looked for.", 10)
+    schedule_late_minutes: int = setting("Minutes after which a missed time of a schedule is not made up for.", 60)
     callback_private_addresses: Literal["refuse", "allow"] = setting(
         "Whether callbacks may go to private, loopback and link-local addresses.", "refuse"
     )
@@ -119,6 +120,7 @@ class Settings:
             "task_most_per_user",
             "task_most_per_project",
             "task_keep_days",
+            "schedule_late_minutes",
         ):
             if getattr(self, name) < 1:
                 raise SettingsError(f"{PREFIX}{name.upper()} must be at least 1, not {getattr(self, name)}.")

@@ -103,6 +103,22 @@ class CallbackState(StrEnum):
     FAILED = "failed"
 
 
+class ScheduleAction(StrEnum):
+    """What a schedule submits."""
+
+    TRAIN = "train"
+    OPTIMIZE = "optimize"
+
+
+class RunOutcome(StrEnum):
+    """What came of a time at which a schedule was due."""
+
+    SUBMITTED = "submitted"
+    SKIPPED = "skipped"
+    REFUSED = "refused"
+    PAUSED = "paused"
+
+
 class ResultState(StrEnum):
     """What has become of an optimization or an analysis, told by its task and, after that is gone, by its result."""
 

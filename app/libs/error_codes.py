@@ -111,6 +111,10 @@ class ErrorCode(Enum):
     # callbacks and schedules
     CALLBACK_REFUSED = ("callback.refused", 422, "This address cannot be called back.")
     SCHEDULE_NOT_FOUND = ("schedule.not_found", 404, "There is no such schedule.")
+    SCHEDULE_LIMIT = ("schedule.limit", 409, "The project has as many schedules as it may.")
+    SCHEDULE_MISSED = ("schedule.missed", 409, "It was too late when the server could look.")
+    SCHEDULE_STILL_RUNNING = ("schedule.still_running", 409, "What was submitted before has not ended.")
+    SCHEDULE_OWNER_INACTIVE = ("schedule.owner_inactive", 409, "The owner of the schedule was deactivated.")
 
     # live events
     STREAMS_FULL = ("stream.full", 503, "This server holds as many live connections as it can.")

@@ -1,12 +1,13 @@
 """Schedules: work that is submitted by the clock, and what came of each of its times."""
 
+from typing import Any
 from uuid import UUID
 
 from sqlalchemy import JSON, ForeignKey, String
 from sqlalchemy.orm import Mapped, mapped_column
 
 from app.extensions import db
-from app.libs.enums import Priority
+from app.libs.enums import Priority, ScheduleAction
 from app.libs.error_codes import ErrorCode
 from app.models.callback import LONGEST_URL
 from app.models.columns import Created, Id, Json, Millis, Name, Word
@@ -38,6 +39,16 @@ class Schedule(Created, db.Model):
     next_run_at: Mapped[Millis | None] = mapped_column(index=True)
     paused_at: Mapped[Millis | None]
     paused_because: Mapped[dict | None] = mapped_column(JSON(none_as_null=True))  # a problem document; null: by hand
+
+    @property
+    def train(self) -> dict[str, Any] | None:
+        """The training that it submits."""
+        return {"module_id": self.module_id, **self.request} if self.action == ScheduleAction.TRAIN else None
+
+    @property
+    def optimize(self) -> dict[str, Any] | None:
+        """The optimization of a process that it submits."""
+        return {"process_id": self.process_id, **self.request} if self.action == ScheduleAction.OPTIMIZE else None
 
     @property
     def callback_origin(self) -> str | None:

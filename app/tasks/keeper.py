@@ -1,8 +1,8 @@
 """What keeps the promises when every worker is busy, hung or dead: threads of beat's process.
 
 A message to a worker would wait behind the very work that must be stopped, so beat looks after the tasks itself. Two
-beats at once do no harm: each row is changed by one conditional update. Callbacks have a thread of their own, because
-whoever is called may be slow to answer.
+beats at once do no harm: each row is changed by one conditional update. Schedules and callbacks have threads of their
+own: what is submitted may have to be checked against a table, and whoever is called may be slow to answer.
 """
 
 import threading
@@ -15,7 +15,7 @@ from flask import Flask
 
 from app.extensions import db
 from app.tasks import maintenance
-from app.viewModels import callback_delivery
+from app.viewModels import callback_delivery, schedule_runs
 
 log = structlog.get_logger(__name__)
 CALLBACK_PERIOD_S = 2
@@ -29,6 +29,7 @@ def start(sender: Any, **_: Any) -> None:
     period_s = app.config["SETTINGS"].task_sweep_seconds
     for name, work, every_s in (
         ("keeper", maintenance.sweep, period_s),
+        ("schedules", schedule_runs.run_due, period_s),
         ("callbacks", callback_delivery.deliver_due, min(period_s, CALLBACK_PERIOD_S)),
     ):
         threading.Thread(target=_keep, args=(app, work, every_s), name=name, daemon=True).start()

@@ -10,7 +10,15 @@ from app.extensions import celery_ext, db, object_store
 from app.libs.enums import Queue
 from app.settings import Settings
 from app.utils import sqlite
-from app.viewModels import checkpoint_objects, dataset_objects, model_objects, task_limits, task_queue, task_retention
+from app.viewModels import (
+    checkpoint_objects,
+    dataset_objects,
+    model_objects,
+    schedule_runs,
+    task_limits,
+    task_queue,
+    task_retention,
+)
 
 log = structlog.get_logger(__name__)
 
@@ -53,6 +61,7 @@ def sweep_objects() -> None:
 
 @shared_task(name="maintenance.remove_old_tasks")
 def remove_old_tasks() -> None:
-    """Remove the tasks that ended longer ago than they are kept. What they made stays."""
+    """Remove the tasks that ended longer ago than they are kept, and runs of schedules. What they made stays."""
+    schedule_runs.forget_old()
     if n_removed := task_retention.remove_old():
         log.info("tasks_removed", n=n_removed)

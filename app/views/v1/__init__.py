@@ -14,6 +14,7 @@ from app.views.v1 import (
     optimizations,
     processes,
     projects,
+    schedules,
     server,
     tasks,
     users,
@@ -33,6 +34,7 @@ RESOURCES = (
     optimizations,
     tasks,
     callbacks,
+    schedules,
     objects,
 )
 
