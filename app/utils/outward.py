@@ -24,6 +24,7 @@ WHOLE_S = 15
 _PORTS = {"http": 80, "https": 443}
 _PRINTABLE = re.compile(r"[!-~]+")  # no spaces, no line breaks, no letters that need an encoding
 _NAT64 = IPv6Network("64:ff9b::/96")
+_GLOBAL_UNICAST = IPv6Network("2000::/3")
 
 
 class AddressRefused(Exception):  # noqa: N818 (it is an answer)
@@ -105,7 +106,7 @@ def is_public(address: str) -> bool:
     inner = _inner(found) if isinstance(found, IPv6Address) else None
     if inner is not None:
         return is_public(str(inner))
-    if isinstance(found, IPv6Address) and found.is_site_local:
+    if isinstance(found, IPv6Address) and found not in _GLOBAL_UNICAST:
         return False
     return found.is_global and not (found.is_multicast or found.is_reserved or found.is_unspecified)
 

@@ -2,10 +2,12 @@
 
 import json
 import socket
+import ssl
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from typing import Any
 
 
@@ -15,13 +17,17 @@ class Receiver:
     An answer is a status, or (status, headers). ``got`` holds the path, the headers and the raw body of each request.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, certificate: Path | None = None) -> None:
         self.answers: list[Any] = []
         self.before_answer: Callable[[], Any] = lambda: None
         self.got: list[tuple[str, dict[str, str], bytes]] = []
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), self._handler())
         self.port = self._server.server_address[1]
         self.url = f"http://127.0.0.1:{self.port}"
+        if certificate:
+            tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+            tls.load_cert_chain(certificate)
+            self._server.socket = tls.wrap_socket(self._server.socket, server_side=True, do_handshake_on_connect=False)
 
     @property
     def tasks(self) -> list[dict[str, Any]]:
@@ -62,9 +68,9 @@ class Receiver:
 
 
 @contextmanager
-def receiver() -> Iterator[Receiver]:
-    """Run a receiver in a thread."""
-    running = Receiver()
+def receiver(certificate: Path | None = None) -> Iterator[Receiver]:
+    """Run a receiver in a thread, behind TLS if there is a certificate (with its key) for it."""
+    running = Receiver(certificate)
     thread = threading.Thread(target=running.serve, daemon=True)
     thread.start()
     try:

@@ -2,6 +2,7 @@
 
 import socket
 import time
+from pathlib import Path
 
 import pytest
 
@@ -9,6 +10,7 @@ from app.utils import outward
 from app.utils.outward import AddressRefused, NoAnswer
 from tests.support.receiver import dripping_server, receiver
 
+CERTIFICATE = Path(__file__).parents[1] / "data" / "localhost.pem"  # of "localhost", with its key; signed by itself
 PUBLIC = "93.184.215.14"
 NOT_PUBLIC = [
     "127.0.0.1",
@@ -42,6 +44,8 @@ NOT_PUBLIC = [
     "::ffff:10.0.0.1",
     "2002:7f00:1::",
     "64:ff9b::7f00:1",
+    "::ffff:0:7f00:1",
+    "2001:0:4136:e378:8000:63bf:80ff:fffe",
 ]
 
 
@@ -181,3 +185,20 @@ def test_nobody_there_is_no_answer():
 def test_a_server_that_does_not_speak_tls_is_no_answer():
     with receiver() as plain, pytest.raises(NoAnswer):
         outward.post(plain.url.replace("http:", "https:"), b"{}", {}, allows_private=True)
+
+
+def test_a_certificate_that_nobody_vouches_for_is_no_answer():
+    with receiver(CERTIFICATE) as stranger, pytest.raises(NoAnswer, match="SSLCertVerificationError"):
+        outward.post(f"https://localhost:{stranger.port}/", b"{}", {}, allows_private=True)
+
+    assert stranger.got == []
+
+
+def test_a_certificate_is_checked_against_the_name_and_not_the_address(monkeypatch):
+    monkeypatch.setenv("SSL_CERT_FILE", str(CERTIFICATE))
+    with receiver(CERTIFICATE) as known:
+        status = outward.post(f"https://localhost:{known.port}/", b"{}", {}, allows_private=True)
+        with pytest.raises(NoAnswer, match="SSLCertVerificationError"):
+            outward.post(f"https://127.0.0.1:{known.port}/", b"{}", {}, allows_private=True)
+
+    assert (status, len(known.got)) == (200, 1)
