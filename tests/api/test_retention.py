@@ -1,14 +1,15 @@
 """Tasks that ended long ago go; what they made stays, with where it came from."""
 
 import io
+from datetime import timedelta
 from uuid import UUID
 
 import pytest
 from sqlalchemy import func, select, update
 
-from app.extensions import db, object_store
+from app.extensions import celery_ext, db, object_store
 from app.libs.enums import EventType, TaskState
-from app.models import OutboxMessage, Task, TaskEvent, TaskNeed
+from app.models import Callback, OutboxMessage, Task, TaskEvent, TaskNeed
 from app.tasks import maintenance
 from app.utils.clock import now_ms
 from app.viewModels import checkpoint_objects, task_log, task_retention, tasks
@@ -122,6 +123,41 @@ def test_the_checkpoint_of_a_failed_task_goes_with_it(app, client, headers, modu
     with app.app_context():
         assert not object_store.exists(key)
     assert client.get(f"/api/v1/tasks/{task['id']}", headers=headers).status_code == 404
+
+
+def test_checkpoints_that_no_task_would_go_on_from_are_removed(app, client, headers, module):
+    task = client.post(f"/api/v1/modules/{module['id']}/models", json={"kind": "linear"}, headers=headers).json
+    with app.app_context():
+        older, newest = (checkpoint_objects.key(UUID(task["id"]), 1, number) for number in (1, 2))
+        of_nobody = checkpoint_objects.key(UUID(int=1), 1, 1)
+        for key in (older, newest, of_nobody):
+            object_store.put(key, io.BytesIO(b"state"))
+        db.session.execute(update(Task).where(Task.id == UUID(task["id"])).values(checkpoint_key=newest))
+        db.session.commit()
+
+        n_young = checkpoint_objects.sweep(older_than=timedelta(hours=1))
+        n_removed = checkpoint_objects.sweep(older_than=timedelta(seconds=-1))
+
+        assert (n_young, n_removed) == (0, 2)
+        assert [object_store.exists(key) for key in (older, newest, of_nobody)] == [False, True, False]
+
+
+def test_what_was_told_of_a_task_goes_with_it(app, client, headers, module, age, clean):
+    url = f"/api/v1/modules/{module['id']}/models?callback_url=http://93.184.215.14/"
+    task = client.post(url, json={"kind": "linear"}, headers=headers).json
+    client.post(f"/api/v1/tasks/{task['id']}/cancel", headers=headers)
+    assert count(app, Callback) == 1
+    age(91)
+
+    clean()
+
+    assert (count(app, Task), count(app, Callback)) == (0, 0)
+
+
+def test_what_beat_has_run_every_hour_is_there_to_be_run(app):
+    for entry in app.config["CELERY"]["beat_schedule"].values():
+        with app.app_context():
+            celery_ext.celery.tasks[entry["task"]]()
 
 
 def test_tasks_that_waited_for_each_other_go_together(app, client, headers, module, age, clean):
