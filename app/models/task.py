@@ -35,6 +35,7 @@ class Task(InProject, Created, db.Model):
     priority: Mapped[int] = mapped_column(default=Priority.NORMAL.value)  # higher goes first
     turn: Mapped[int] = mapped_column(default=0)  # then users take turns, round by round
     waits_for: Mapped[int] = mapped_column(default=0)  # how many tasks must succeed before it may start
+    parent_id: Mapped[UUID | None] = mapped_column(ForeignKey("tasks.id", ondelete="SET NULL"), index=True)
     payload: Mapped[Json]  # what the work needs to know; ids, never data
     subject_id: Mapped[UUID] = mapped_column(index=True)  # the model, optimization or data set that it makes
 
@@ -60,6 +61,7 @@ class Task(InProject, Created, db.Model):
 
     position = None  # not stored: the place in the line, where somebody asks
     forecast = None  # not stored: when it will probably begin and end
+    children = None  # not stored: the tasks that it is made of, where one task is asked for
 
 
 class TaskNeed(db.Model):
