@@ -11,6 +11,7 @@ from benchmarks import (
     cells,
     growth,
     honest,
+    intervals,
     loop_speed,
     multiobjective,
     optimality_gap,
@@ -19,7 +20,7 @@ from benchmarks import (
     task_overhead,
 )
 
-CELLWISE = (task_overhead, loop_speed, bbob, multiobjective, accuracy, honest, optimality_gap, growth)
+CELLWISE = (task_overhead, loop_speed, bbob, multiobjective, accuracy, intervals, honest, optimality_gap, growth)
 """The benchmarks that run in cells, in the order of the page."""
 
 
