@@ -35,7 +35,7 @@ from engine.solvers.ranking import Floats, best_first, usable
 from engine.solvers.space import Space, latin_hypercube
 from engine.solvers.state import SolverStateError, State, generator_from_json, generator_to_json
 
-STATE_VERSION = 3
+STATE_VERSION = 4
 
 MOST_EVALUATIONS = 10**8
 """The largest budget. Populations grow with its root, and the links of a swarm with the square of that."""
