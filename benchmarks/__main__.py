@@ -8,6 +8,7 @@ import argparse
 from benchmarks import (
     accuracy,
     bbob,
+    cec2006,
     cells,
     growth,
     honest,
@@ -20,7 +21,18 @@ from benchmarks import (
     task_overhead,
 )
 
-CELLWISE = (task_overhead, loop_speed, bbob, multiobjective, accuracy, intervals, honest, optimality_gap, growth)
+CELLWISE = (
+    task_overhead,
+    loop_speed,
+    bbob,
+    cec2006,
+    multiobjective,
+    accuracy,
+    intervals,
+    honest,
+    optimality_gap,
+    growth,
+)
 """The benchmarks that run in cells, in the order of the page."""
 
 

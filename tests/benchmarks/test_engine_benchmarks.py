@@ -4,10 +4,10 @@ import json
 
 import pytest
 
-from benchmarks import bbob, growth, loop_speed, multiobjective, optimality_gap
+from benchmarks import bbob, cec2006, growth, loop_speed, multiobjective, optimality_gap
 from benchmarks.cells import Result
 
-ALL = [bbob, growth, loop_speed, multiobjective, optimality_gap]
+ALL = [bbob, cec2006, growth, loop_speed, multiobjective, optimality_gap]
 
 
 def result(parameters, figures):
@@ -53,6 +53,35 @@ def test_volumes_are_compared_by_their_medians_and_times_within_a_run():
 
     assert "| 0.8000 | 1.0000 | **0.800** | **0.50** (0.50 to 0.50) |" in told
     assert "Short of that: nsga2 on ZDT1." in told
+
+
+def of_solvers(name, **auto):
+    near = {"objective": -6961.81387, "violation": 0.0, "seconds": 1.0}
+    figures = {solver: near | {"objective": None, "violation": 7.0} for solver in cec2006.RUNS}
+    return result({"problem": name, "seed": 0}, {**figures, "pymoo GA": near, "auto": near | auto})
+
+
+def test_rates_count_what_is_feasible_and_near_the_best_known():
+    told = cec2006.report([of_solvers("g06"), of_solvers("g06", objective=-6960.0)])
+
+    assert "| **auto** | 1.000 | 0.500 | 1.0 |" in told
+    assert "| pymoo DE | 0.000 | 0.000 | 1.0 |" in told
+    assert "`auto` falls short of pymoo GA in the rate near the best known (0.500 against 1.000)." in told
+    assert "Problems on which one of pymoo's does better: g06 (0.50, pymoo GA 1.00)." in told
+
+
+def test_a_run_beyond_the_budget_is_ended_and_keeps_the_feasible_before_the_lower(monkeypatch):
+    monkeypatch.setattr(cec2006, "BUDGET", 3)
+    problem = cec2006.cec2006.problem("g06")
+    counter = cec2006.Counter(problem)
+
+    counter([[13.0, 0.0], problem.best_x])
+    with pytest.raises(cec2006.Spent):
+        counter([[20.0, 5.0], [30.0, 5.0]])
+
+    assert counter.n == 3
+    assert counter.best[0] <= 1e-9  # the point published is feasible to rounding; (13, 0) is lower
+    assert counter.best[1] == pytest.approx(problem.best_f)
 
 
 def test_a_gap_is_told_as_a_share_of_the_proven_optimum():
