@@ -107,7 +107,7 @@ def test_a_circle_is_spelled_out_for_programs_too(create, module_of):
     ("inputs", "outputs", "code", "details"),
     [
         (["a", "O2"], ["SO2"], "module.tag_unknown", {"tags": ["O2", "SO2"]}),
-        (["a", "state"], ["y"], "module.tag_not_numeric", {"types": {"state": "text"}}),
+        (["a"], ["y", "state"], "module.tag_not_numeric", {"types": {"state": "text"}}),
         (["time"], ["y"], "module.tag_not_numeric", {"types": {"time": "time"}}),
     ],
 )
