@@ -16,6 +16,7 @@ from benchmarks import (
     loop_speed,
     multiobjective,
     optimality_gap,
+    prediction_ways,
     report,
     service,
     task_overhead,
@@ -32,6 +33,7 @@ CELLWISE = (
     honest,
     optimality_gap,
     growth,
+    prediction_ways,
 )
 """The benchmarks that run in cells, in the order of the page."""
 

@@ -4,10 +4,10 @@ import json
 
 import pytest
 
-from benchmarks import bbob, cec2006, growth, loop_speed, multiobjective, optimality_gap
+from benchmarks import bbob, cec2006, growth, loop_speed, multiobjective, optimality_gap, prediction_ways
 from benchmarks.cells import Result
 
-ALL = [bbob, cec2006, growth, loop_speed, multiobjective, optimality_gap]
+ALL = [bbob, cec2006, growth, loop_speed, multiobjective, optimality_gap, prediction_ways]
 
 
 def result(parameters, figures):
@@ -113,3 +113,25 @@ def test_a_model_that_is_timed_predicts_as_it_did():
 
     assert model.predict(3.0) == 6.0
     assert model.populations == 1
+
+
+def test_a_way_that_is_slower_than_scikit_learn_is_named():
+    given = [{"kind": "random_forest", "n_rows": n} for n in (1, 100_000)]
+    figures = [(2e-5, 1e-4, 8e-3), (2e-5, 2e-5, 1e-5)]
+
+    told = prediction_ways.report(
+        [
+            result(cell, {"measured": measured, "numpy": numpy, "scikit-learn": theirs})
+            for cell, (measured, numpy, theirs) in zip(given, figures, strict=True)
+        ]
+    )
+
+    assert "| `random_forest` | 1 | 20 us | 100 us | 8e+03 us | **400.00** |" in told
+    assert "Short of that: random_forest at 100,000 rows (0.50)." in told
+
+
+def test_a_cell_of_ways_holds_a_time_of_each():
+    figures = prediction_ways.measure({"kind": "hist_gradient_boosting", "n_rows": 1})
+
+    assert figures.keys() == {"measured", "numpy", "scikit-learn"}
+    assert all(seconds > 0 for seconds in figures.values())
