@@ -14,7 +14,7 @@ __all__ = ["celery"]
 
 def misbehave(claim: Claim) -> None:
     """Do what the payload says."""
-    {"eat": eat, "hang": hang, "freeze": freeze, "sleep": sleep}[claim.payload["how"]](claim)
+    {"eat": eat, "hang": hang, "freeze": freeze, "sleep": sleep, "work": work}[claim.payload["how"]](claim)
 
 
 def eat(_claim: Claim) -> None:
@@ -33,6 +33,15 @@ def hang(_claim: Claim) -> None:
 def freeze(_claim: Claim) -> None:
     """Stay in native code for years, without letting any other thread of this process run."""
     re.match(r"(a+)+$", "a" * 60 + "b")
+
+
+def work(claim: Claim) -> None:
+    """Work for twenty seconds, and succeed."""
+    for n in range(200):
+        claim.step(n / 200)
+        time.sleep(0.1)
+    with claim.success() as result:
+        result["done"] = True
 
 
 def sleep(claim: Claim) -> None:
