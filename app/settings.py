@@ -78,7 +78,7 @@ class Settings:
     task_stop_grace: int = setting("Seconds after which a task that was told to stop is killed.", 30)
     task_time_limits: str = setting(
         "Seconds that a task may run, by kind.",
-        "dataset.import=3600,model.train=86400,optimization.run=86400,analysis.run=86400",
+        "dataset.import=3600,model.train=86400,optimization.run=86400,analysis.run=86400,process.pipeline=3600",
     )
     task_memory_limits: str = setting("Megabytes that the process of a task may have, by kind. None by default.", "")
     task_most_per_user: int = setting("Unfinished tasks that one user may have.", 1000)

@@ -34,6 +34,7 @@ class TaskKind(StrEnum):
     TRAIN = "model.train"
     OPTIMIZE = "optimization.run"
     ANALYZE = "analysis.run"
+    PIPELINE = "process.pipeline"
 
     @property
     def queue(self) -> Queue:
@@ -46,6 +47,7 @@ _QUEUES = {
     TaskKind.TRAIN: Queue.TRAINING,
     TaskKind.OPTIMIZE: Queue.OPTIMIZATION,
     TaskKind.ANALYZE: Queue.TRAINING,
+    TaskKind.PIPELINE: Queue.DEFAULT,
 }
 
 

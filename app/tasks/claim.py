@@ -4,9 +4,10 @@ import itertools
 import os
 import signal
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from typing import Any, Self
+from uuid import UUID
 
 import structlog
 from flask import current_app
@@ -45,6 +46,7 @@ class Claim:
         self.lease = lease
         self.payload = lease.payload
         self.has_ended = False
+        self.waits = False
         self.checkpoints = Checkpoints(lease)
         self._lease_ms, self._memory_limit = lease_ms, memory_limit
         self._app = current_app._get_current_object()
@@ -115,6 +117,33 @@ class Claim:
             task_queue.end(self.lease, TaskState.SUCCEEDED, result=result)
             db.session.commit()
         self.has_ended = True
+
+    def wait_for(self, submit: Callable[[], Sequence[UUID]]) -> None:
+        """Submit other tasks and put this one back into the line until they have succeeded, in one transaction.
+
+        The body returns after this; the worker is free for the tasks that are waited for.
+
+        Args:
+            submit: adds the tasks to the transaction, and returns what is to be waited for.
+
+        Raises:
+            CancelledError: the task shall stop; nothing was submitted.
+            LeaseLostError: the task was taken away; nothing was submitted.
+        """
+        self.check()
+        db.session.commit()
+        with sqlite.writing():
+            needs = submit()
+            if lines := self._lines.take():
+                task_queue.write(self.lease, lines)
+            try:
+                task_queue.hand_back(self.lease, needs)
+            except LeaseLostError:
+                if task_queue.extend(self.lease, lease_ms=self._lease_ms) is TaskState.STOPPING:
+                    raise CancelledError from None
+                raise
+            db.session.commit()
+        self.has_ended = self.waits = True
 
     def _beat(self) -> None:
         period_s = self._lease_ms / 1000 / 3

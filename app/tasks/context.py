@@ -62,6 +62,9 @@ def carry_next(queue: Queue, body: Callable[[Claim], None], *, message_id: str |
                 body(claim)
             if not claim.has_ended:
                 raise RuntimeError(f"{lease.kind} returned without an end")
+            if claim.waits:
+                log.info("task_waits")
+                return
             claim.checkpoints.discard()
             log.info("task_succeeded")
         except CancelledError:

@@ -16,6 +16,7 @@ from app.viewModels import (
     model_objects,
     schedule_runs,
     task_limits,
+    task_needs,
     task_queue,
     task_retention,
 )
@@ -32,6 +33,8 @@ def sweep() -> None:
     with sqlite.writing():
         task_queue.requeue_lost(max_attempts=settings.task_max_attempts)
         task_limits.stop_overdue()
+        task_needs.close_stopped()
+        db.session.commit()
     task_limits.kill_stubborn(grace_s=settings.task_stop_grace)
     task_queue.send_owed_wake_ups()
     _wake_for_what_waits(expires_s=settings.task_sweep_seconds)

@@ -3,7 +3,7 @@
 from celery import shared_task
 
 from app.libs.enums import Queue, TaskKind
-from app.tasks import analysis, imports, model_import, optimization, training
+from app.tasks import analysis, imports, model_import, optimization, pipelines, training
 from app.tasks.claim import Claim
 
 
@@ -17,6 +17,7 @@ WORK = {
     TaskKind.TRAIN: make_model,
     TaskKind.OPTIMIZE: optimization.optimize,
     TaskKind.ANALYZE: analysis.analyze,
+    TaskKind.PIPELINE: pipelines.run_pipeline,
 }
 
 

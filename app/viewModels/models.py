@@ -35,7 +35,25 @@ SORT_FIELDS = {"created_at": Model.created_at, "name": Model.name, "number": Mod
 _SHOWN_WITH = (joinedload(Model.task), joinedload(Model.module), joinedload(Model.dataset_version))
 
 
-def train(
+def train(module_id: UUID, *, actor: Actor, **asked: Any) -> Task:
+    """Make the next model of a module and queue its training. The model is the task's subject.
+
+    Args:
+        asked: what ``add_training`` takes.
+
+    Raises:
+        AppError, ParameterError: as ``add_training``.
+    """
+    task = add_training(module_id, actor=actor, **asked)
+    try:
+        db.session.commit()
+    except IntegrityError as error:  # the version was deleted meanwhile; the module is locked
+        db.session.rollback()
+        raise AppError(ErrorCode.DATASET_VERSION_NOT_FOUND, "It was deleted at this moment.") from error
+    return task
+
+
+def add_training(
     module_id: UUID,
     *,
     kind: str,
@@ -48,7 +66,7 @@ def train(
     name: str | None = None,
     actor: Actor,
 ) -> Task:
-    """Make the next model of a module and queue its training. The model is the task's subject.
+    """Add the next model of a module and its training to the caller's transaction.
 
     Without a validation, rows are held out by ``group`` if one is named, else by blocks of time if the table has a time
     tag, else at random: neighboring rows of a plant resemble each other, and random folds would flatter.
@@ -96,11 +114,6 @@ def train(
         created_by=actor.id,
     )
     db.session.add(model)
-    try:
-        db.session.commit()
-    except IntegrityError as error:  # the version was deleted meanwhile; the module is locked
-        db.session.rollback()
-        raise AppError(ErrorCode.DATASET_VERSION_NOT_FOUND, "It was deleted at this moment.") from error
     return task
 
 
@@ -184,6 +197,17 @@ def promote(model_id: UUID, *, actor: Actor) -> Model:
     Raises:
         AppError: MODEL_NOT_FOUND, SCOPE_MISSING, MODEL_NOT_TRAINED, MODEL_OUTDATED (the module has changed since).
     """
+    model = put_in_production(model_id, actor=actor)
+    db.session.commit()
+    return model
+
+
+def put_in_production(model_id: UUID, *, actor: Actor) -> Model:
+    """Make this model the one that its module uses, in the caller's transaction.
+
+    Raises:
+        AppError: as ``promote``.
+    """
     model = visible(Model, model_id, to=actor, needs=Scope.MODEL_WRITE)
     if model.metrics is None:
         raise AppError(ErrorCode.MODEL_NOT_TRAINED, f"It is {model.state}.", state=model.state)
@@ -198,7 +222,6 @@ def promote(model_id: UUID, *, actor: Actor) -> Model:
             module_outputs=model.module.outputs,
         )
     model.module.production_model_id = model.id
-    db.session.commit()
     return model
 
 

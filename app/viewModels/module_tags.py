@@ -46,6 +46,12 @@ def types(version: DatasetVersion) -> dict[str, str]:
     return {tag["name"]: tag["type"] for tag in version.tags}
 
 
+def are_numbers(inputs: Sequence[dict[str, Any]], version: DatasetVersion) -> bool:
+    """Return whether a table holds numbers in all of these inputs."""
+    present = types(version)
+    return all(present.get(tag) in NUMERIC for tag in names(inputs))
+
+
 def check(
     inputs: Sequence[dict[str, Any]], outputs: Sequence[str], version: DatasetVersion, *, takes_text: bool = True
 ) -> None:

@@ -1,8 +1,8 @@
 """Optimizations of whole processes: asked for with the models that stand for the modules, carried out, reported."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Self
 from uuid import UUID
 
 from sqlalchemy import select
@@ -29,6 +29,7 @@ from app.viewModels import (
 )
 from app.viewModels.access import visible
 from engine.layers import check_layers
+from engine.problem import Problem
 from engine.process_model import ProcessModel
 from engine.process_optimum import MODES as KNOWN_MODES
 from engine.process_optimum import ProcessOptimum
@@ -52,68 +53,173 @@ class Outline:
         raise NotImplementedError
 
 
-def start(
-    process_id: UUID,
-    *,
-    terms: Sequence[Mapping[str, Any]],
-    limits: Sequence[Mapping[str, Any]] = (),
-    bounds: Mapping[str, Sequence[float]] | None = None,
-    inputs: Mapping[str, Mapping[str, Any]] | None = None,
-    fixed: Mapping[str, float | str] | None = None,
-    mode: str,
-    models: Mapping[str, UUID] | None = None,
-    solver: str,
-    budget: int,
-    seed: int = 0,
-    name: str | None = None,
-    actor: Actor,
-    **options: Any,
-) -> Task:
+@dataclass(frozen=True)
+class Asked:
+    """What is asked of an optimization of a process.
+
+    Attributes:
+        models: module -> the model that stands for it; the others are those in production.
+        options: what ``optimization_options.asked`` takes.
+    """
+
+    terms: Sequence[Mapping[str, Any]]
+    mode: str
+    solver: str
+    budget: int
+    seed: int
+    name: str | None
+    limits: Sequence[Mapping[str, Any]]
+    bounds: Mapping[str, Sequence[float]]
+    inputs: Mapping[str, Mapping[str, Any]]
+    fixed: Mapping[str, float | str]
+    models: Mapping[str, UUID]
+    options: Mapping[str, Any]
+
+    @classmethod
+    def of(
+        cls,
+        *,
+        terms: Sequence[Mapping[str, Any]],
+        limits: Sequence[Mapping[str, Any]] = (),
+        bounds: Mapping[str, Sequence[float]] | None = None,
+        inputs: Mapping[str, Mapping[str, Any]] | None = None,
+        fixed: Mapping[str, float | str] | None = None,
+        mode: str,
+        models: Mapping[str, UUID] | None = None,
+        solver: str,
+        budget: int,
+        seed: int = 0,
+        name: str | None = None,
+        **options: Any,
+    ) -> Self:
+        """Return it from the fields of a request."""
+        return cls(
+            terms=terms,
+            mode=mode,
+            solver=solver,
+            budget=budget,
+            seed=seed,
+            name=name,
+            limits=limits,
+            bounds=bounds or {},
+            inputs=inputs or {},
+            fixed=fixed or {},
+            models=models or {},
+            options=options,
+        )
+
+
+def start(process_id: UUID, *, actor: Actor, **asked: Any) -> Task:
     """Queue the search for the best set-points of a process. The problem is checked here and now.
 
     Args:
-        models: module -> the model that stands for it; the others are those in production.
+        asked: what ``Asked.of`` takes.
 
     Raises:
         AppError: PROCESS_NOT_FOUND, SCOPE_MISSING, PROJECT_ARCHIVED, MODEL_NOT_FOUND, MODEL_NOT_TRAINED,
             MODULE_WITHOUT_MODEL, INVALID_INPUT.
         EngineError: the problem contradicts itself or does not fit the process.
     """
+    wanted = Asked.of(**asked)
     with sqlite.reading():
-        process = visible(Process, process_id, to=actor, needs=Scope.OPTIMIZATION_WRITE)
-        chosen = _models(process, models or {})
-        composed = _composed(process.modules, {name: _outline(model) for name, model in chosen.items()})
-        declared, known = optimization_problem.declared_types(*chosen.values()), categories.of_all(*chosen.values())
+        chosen, problem = _prepared(process_id, wanted, actor)
         db.session.commit()
+    task = _add(process_id, wanted, chosen, problem, actor)
+    try:
+        db.session.commit()
+    except IntegrityError as error:  # a model was deleted at this very moment
+        db.session.rollback()
+        raise AppError(ErrorCode.MODEL_NOT_FOUND, "It was deleted at this moment.") from error
+    return task
+
+
+def add(process_id: UUID, asked: Asked, *, actor: Actor) -> Task:
+    """Add an optimization and its task to the caller's transaction.
+
+    Raises:
+        AppError, EngineError: as ``start``.
+    """
+    chosen, problem = _prepared(process_id, asked, actor)
+    return _add(process_id, asked, chosen, problem, actor)
+
+
+def check(modules: Sequence[Module], outlines: Mapping[str, Outline], asked: Asked, kinds: Mapping[str, str]) -> None:
+    """Refuse what could not be optimized over models like these, which take numbers, before they are trained.
+
+    Args:
+        outlines: module -> what its model takes and gives.
+        kinds: module -> the kind of its model.
+
+    Raises:
+        AppError: INVALID_INPUT.
+        EngineError: as ``start``.
+    """
+    _problem(_composed(modules, outlines), asked, kinds, declared={}, known={})
+
+
+def outlines(process: Process, asked: Mapping[str, UUID], *, without: Set[str]) -> dict[str, tuple[Outline, str]]:
+    """Return what the models take and give, and their kinds, of all modules but some.
+
+    Raises:
+        AppError: INVALID_INPUT, MODEL_NOT_FOUND, MODEL_NOT_TRAINED, MODULE_WITHOUT_MODEL.
+    """
+    chosen = _models(process, asked, without=without)
+    return {name: (_outline(model), optimization_options.kind_of(model)) for name, model in chosen.items()}
+
+
+def _prepared(process_id: UUID, asked: Asked, actor: Actor) -> tuple[dict[str, Model], Problem]:
+    """Return the models that are asked over, and the checked problem."""
+    process = visible(Process, process_id, to=actor, needs=Scope.OPTIMIZATION_WRITE)
+    chosen = _models(process, asked.models)
+    composed = _composed(process.modules, {name: _outline(model) for name, model in chosen.items()})
+    kinds = {name: optimization_options.kind_of(model) for name, model in chosen.items()}
+    declared, known = optimization_problem.declared_types(*chosen.values()), categories.of_all(*chosen.values())
+    return chosen, _problem(composed, asked, kinds, declared=declared, known=known)
+
+
+def _problem(
+    composed: ProcessModel,
+    asked: Asked,
+    kinds: Mapping[str, str],
+    *,
+    declared: Mapping[str, Mapping[str, Any]],
+    known: categories.Known,
+) -> Problem:
     problem = optimization_problem.of_process(
         composed,
-        terms=terms,
-        limits=limits,
-        bounds=bounds or {},
-        types=inputs or {},
-        fixed=fixed or {},
-        closes_cuts=options.get("closes_cuts", False),
+        terms=asked.terms,
+        limits=asked.limits,
+        bounds=asked.bounds,
+        types=asked.inputs,
+        fixed=asked.fixed,
+        closes_cuts=asked.options.get("closes_cuts", False),
         declared=declared,
         known=known,
     )
-    check_solver(solver, len(problem.objectives))
-    if mode != "joint":
+    check_solver(asked.solver, len(problem.objectives))
+    if asked.mode != "joint":
         check_layers(composed, problem)
-    if options.get("certify"):
-        named = {f"the model of {name!r}": optimization_options.kind_of(model) for name, model in chosen.items()}
-        optimization_options.check_certificate(problem, named)
-    process = visible(Process, process_id, to=actor, needs=Scope.OPTIMIZATION_WRITE)  # again: time has passed
+    if asked.options.get("certify"):
+        optimization_options.check_certificate(
+            problem, {f"the model of {name!r}": kind for name, kind in kinds.items()}
+        )
+    return problem
+
+
+def _add(process_id: UUID, asked: Asked, chosen: Mapping[str, Model], problem: Problem, actor: Actor) -> Task:
+    process = visible(Process, process_id, to=actor, needs=Scope.OPTIMIZATION_WRITE)  # again: time may have passed
+    known = categories.of_all(*chosen.values())
     optimization = Optimization(
         id=new_id(),
-        name=name or optimization_problem.in_words(problem, known),
+        name=asked.name or optimization_problem.in_words(problem, known),
         project_id=process.project_id,
         process_id=process.id,
-        mode=mode,
+        mode=asked.mode,
         problem=problem.to_json(),
-        options=optimization_options.asked(**options, known=known),
-        solver=solver,
-        budget=budget,
-        seed=seed,
+        options=optimization_options.asked(**asked.options, known=known),
+        solver=asked.solver,
+        budget=asked.budget,
+        seed=asked.seed,
         created_by=actor.id,
         modules=[OptimizationModel(module_name=name, model_id=model.id) for name, model in chosen.items()],
     )
@@ -126,11 +232,6 @@ def start(
     )
     optimization.task_id = task.id
     db.session.add(optimization)
-    try:
-        db.session.commit()
-    except IntegrityError as error:  # a model was deleted at this very moment
-        db.session.rollback()
-        raise AppError(ErrorCode.MODEL_NOT_FOUND, "It was deleted at this moment.") from error
     return task
 
 
@@ -195,14 +296,15 @@ def report(search: ProcessSearch, optimum: ProcessOptimum) -> dict[str, Any]:
     }
 
 
-def _models(process: Process, asked: Mapping[str, UUID]) -> dict[str, Model]:
-    """Return the model of every module: the one asked for, or the one in production."""
+def _models(process: Process, asked: Mapping[str, UUID], *, without: Set[str] = frozenset()) -> dict[str, Model]:
+    """Return the model of every module but some: the one asked for, or the one in production."""
     names = {module.name for module in process.modules}
     if unknown := [name for name in asked if name not in names]:
         raise AppError(
             ErrorCode.INVALID_INPUT, f"models: the process has no module {unknown[0]!r}.", path="models", tags=unknown
         )
-    return {module.name: _model(module, asked.get(module.name)) for module in process.modules}
+    wanted = [module for module in process.modules if module.name not in without]
+    return {module.name: _model(module, asked.get(module.name)) for module in wanted}
 
 
 def _model(module: Module, model_id: UUID | None) -> Model:

@@ -26,7 +26,7 @@ _TASKS = Task.__table__.c
 _OF_ACTOR, _OF_PROJECT = _TASKS.created_by == bindparam("actor_id"), _TASKS.project_id == bindparam("project_id")
 _UNFINISHED = select(
     *(func.coalesce(func.sum(case((whose, 1), else_=0)), 0) for whose in (_OF_ACTOR, _OF_PROJECT))
-).where(_TASKS.state.in_(UNFINISHED), or_(_OF_ACTOR, _OF_PROJECT))
+).where(_TASKS.state.in_(UNFINISHED), _TASKS.parent_id.is_(None), or_(_OF_ACTOR, _OF_PROJECT))
 
 
 @dataclass(frozen=True)
@@ -39,6 +39,7 @@ class Submission:
         key: the client's name for the request; sent again, it gives the task that there is. It is for one task.
         sha256: of everything that was asked under the key.
         callback_url: what is told of the end of each of them; ``callbacks.check`` has let it pass.
+        parent_id: the task that they are parts of. What that was allowed, they are.
     """
 
     priority: Priority = Priority.NORMAL
@@ -46,6 +47,7 @@ class Submission:
     key: str | None = None
     sha256: str | None = None
     callback_url: str | None = None
+    parent_id: UUID | None = None
 
 
 class DuplicateSubmissionError(Exception):
@@ -86,11 +88,13 @@ def known(submission: Submission, *, actor: Actor) -> Task | None:
 
 
 def admit(submission: Submission, *, project_id: UUID, actor: Actor) -> None:
-    """Refuse what the actor may not ask for, or not now.
+    """Refuse what the actor may not ask for, or not now. Parts of an accepted task are not counted, nor refused.
 
     Raises:
         AppError: SCOPE_MISSING (high priority), TASK_LIMIT (too much of theirs or of the project is unfinished).
     """
+    if submission.parent_id is not None:
+        return
     if submission.priority is Priority.HIGH:
         visible(Project, project_id, to=actor, needs=Scope.TASK_PRIORITIZE)
     settings = current_app.config["SETTINGS"]

@@ -1,10 +1,16 @@
-"""Tasks that wait for others: set free when those succeed, ended when one of them does not."""
+"""Tasks that wait for others: set free when those succeed, ended when one of them does not.
+
+A task may be made of others, its children. It waits for them in the line, so that it occupies no worker. What ends it
+ends them, and what ends one of them badly ends it and the others: it is ``stopping``, on no worker, until the last
+child that was at work has let go.
+"""
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
+from typing import Any
 from uuid import UUID
 
-from sqlalchemy import bindparam, select
+from sqlalchemy import Select, bindparam, select
 
 from app.extensions import db
 from app.libs.enums import EventType, TaskState
@@ -16,6 +22,7 @@ from app.viewModels import task_log
 
 _NEEDS, _TASKS = TaskNeed.__table__, Task.__table__
 _WAITING = select(_NEEDS.c.task_id).where(_NEEDS.c.needs_id == bindparam("ended_id"))
+_UNFINISHED = _TASKS.c.state.in_([state for state in TaskState if not state.has_ended])
 
 
 @dataclass(frozen=True)
@@ -52,22 +59,76 @@ def record(task_id: UUID, needs: Sequence[UUID]) -> None:
         db.session.connection().execute(_NEEDS.insert(), rows)
 
 
+def replace(task_id: UUID, needs: Sequence[UUID]) -> None:
+    """Note in the caller's transaction which tasks this one waits for now, in place of those that it has waited for."""
+    db.session.connection().execute(_NEEDS.delete().where(_NEEDS.c.task_id == task_id))
+    record(task_id, needs)
+
+
+def add(task_id: UUID, needs: Sequence[UUID]) -> None:
+    """Let a task of the caller's transaction wait for these too."""
+    record(task_id, needs)
+    counted = _TASKS.update().where(_TASKS.c.id == task_id)
+    db.session.connection().execute(counted.values(waits_for=_TASKS.c.waits_for + len(needs)))
+
+
 def settle(ended_id: UUID, state: TaskState) -> list[Freed]:
     """Tell those that wait for a task how it ended, in the transaction that ends it.
 
     Returns:
         The tasks that wait for nothing more: they are owed a wake-up. Where the task did not succeed, everything that
         waits for it, and for that, ends in this transaction too: cancelled with what was cancelled, failed otherwise.
+        What has children at work ends after those.
     """
     waiting = _waiting_for(ended_id)
     if state is TaskState.SUCCEEDED:
-        return [freed for freed in map(_count_down, waiting) if freed]
-    left = [(task_id, ended_id) for task_id in waiting]
-    while left:
-        task_id, needed_id = left.pop()
-        if _end(task_id, needed_id, state):
-            left += [(next_id, task_id) for next_id in _waiting_for(task_id)]
-    return []
+        found = [freed for task_id in waiting if (freed := _count_down(task_id))]
+    else:
+        found = []
+        for task_id in waiting:
+            stop(task_id, error=_need_error(ended_id, state))
+    for task_id in waiting:
+        _close(task_id, ended_id)
+    return found
+
+
+def stop(task_id: UUID, *, error: dict[str, Any] | None = None, **told: Any) -> bool:
+    """End a task that waits, in the caller's transaction: at once, or as soon as its children have let go.
+
+    Args:
+        error: why, if it was not asked for.
+        told: what else is told of it.
+
+    Returns:
+        Whether it was still waiting.
+    """
+    has_children = _has_unfinished_children(task_id)
+    state = TaskState.STOPPING if has_children else _end_of(error)
+    changes = {"stopping_since": now_ms()} if has_children else {"ended_at": now_ms()}
+    fact = (EventType.STATE, {"state": state.value, **told, **({"error": error} if error else {})})
+    waits = _TASKS.c.state == TaskState.QUEUED
+    if not task_log.append(task_id, [fact], waits, state=state, error=error, **changes):
+        return False
+    if has_children:
+        _stop_children(task_id)
+        _close(task_id)
+    else:
+        settle(task_id, state)
+    return True
+
+
+def close_stopped() -> int:
+    """End what was told to stop while it waited, in the caller's transaction. Returns how many were looked at.
+
+    Usually the last child does it. Where two ended at one moment, or one could not be told, this does.
+    """
+    left = db.session.scalars(
+        select(Task.id).where(Task.state == TaskState.STOPPING, Task.lease_until.is_(None)).order_by(Task.id)
+    ).all()
+    for task_id in left:
+        _stop_children(task_id)
+        _close(task_id)
+    return len(left)
 
 
 def _waiting_for(task_id: UUID) -> list[UUID]:
@@ -83,18 +144,53 @@ def _count_down(task_id: UUID) -> Freed | None:
     return Freed(row.id, row.queue) if row else None
 
 
-def _end(task_id: UUID, needed_id: UUID, how: TaskState) -> bool:
-    """End a task that waited in vain. Whether it was still waiting."""
-    state = TaskState.CANCELLED if how is TaskState.CANCELLED else TaskState.FAILED
+def _children_at_work(task_id: UUID, without: UUID | None = None) -> Select:
+    found = select(_TASKS.c.id, _TASKS.c.state).where(_TASKS.c.parent_id == task_id, _UNFINISHED)
+    return found if without is None else found.where(_TASKS.c.id != without)
+
+
+def _has_unfinished_children(task_id: UUID, without: UUID | None = None) -> bool:
+    return db.session.connection().execute(_children_at_work(task_id, without).limit(1)).first() is not None
+
+
+def _stop_children(task_id: UUID) -> None:
+    """Tell the children of a task to stop. One whose row somebody is changing is told by the next sweep."""
+    children = _children_at_work(task_id).order_by(_TASKS.c.id).with_for_update(skip_locked=True)
+    for child in db.session.connection().execute(children).all():
+        if child.state == TaskState.QUEUED:
+            stop(child.id)
+        elif child.state == TaskState.RUNNING:
+            fact = (EventType.STATE, {"state": TaskState.STOPPING.value})
+            is_running = _TASKS.c.state == TaskState.RUNNING
+            task_log.append(child.id, [fact], is_running, state=TaskState.STOPPING, stopping_since=now_ms())
+
+
+def _close(task_id: UUID, ended_child: UUID | None = None) -> None:
+    """End a task that was told to stop while it waited, unless a child of it is still at work."""
+    is_told = (_TASKS.c.id == task_id, _TASKS.c.state == TaskState.STOPPING, _TASKS.c.lease_until.is_(None))
+    # locked before the children are looked at: of two that end at one moment, the second sees that it is the last
+    task = db.session.connection().execute(select(_TASKS.c.error).where(*is_told).with_for_update()).one_or_none()
+    if task is None or _has_unfinished_children(task_id, ended_child):
+        return
+    state = _end_of(task.error)
+    fact = (EventType.STATE, {"state": state.value, **({"error": task.error} if task.error else {})})
+    task_log.append(task_id, [fact], *is_told[1:], state=state, ended_at=now_ms())
+    settle(task_id, state)
+
+
+def _end_of(error: dict[str, Any] | None) -> TaskState:
+    """Return how a task ends that was stopped for this: as what it needed did."""
+    is_cancelled = error is None or error["details"].get("state") == TaskState.CANCELLED.value
+    return TaskState.CANCELLED if is_cancelled else TaskState.FAILED
+
+
+def _need_error(needed_id: UUID, how: TaskState) -> dict[str, Any]:
+    """Return the problem of a task that waited in vain."""
     code = ErrorCode.TASK_NEED_FAILED
-    error = problem(
+    return problem(
         code=code.code,
         title=code.title,
         status=code.status,
         detail=f"It waited for task {needed_id}, which is {how.value}.",
         details={"needs": str(needed_id), "state": how.value},
-    )
-    fact = (EventType.STATE, {"state": state.value, "error": error})
-    return task_log.append(
-        task_id, [fact], _TASKS.c.state == TaskState.QUEUED, state=state, ended_at=now_ms(), error=error
     )

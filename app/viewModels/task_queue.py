@@ -21,7 +21,7 @@ from sqlalchemy.orm import Session
 
 from app.extensions import celery_ext, db
 from app.libs.actor import Actor
-from app.libs.enums import EventType, Queue, TaskKind, TaskState
+from app.libs.enums import EventType, Priority, Queue, TaskKind, TaskState
 from app.libs.error_codes import ErrorCode
 from app.libs.errors import problem
 from app.libs.ids import new_id
@@ -48,6 +48,8 @@ _NEXT = (
         _TASKS.checkpoint_key,
         _TASKS.project_id,
         _TASKS.created_by,
+        _TASKS.parent_id,
+        _TASKS.priority,
     )
     .where(_TASKS.queue == bindparam("queue"), *task_line.RUNNABLE)
     .order_by(*task_line.ORDER)
@@ -87,6 +89,8 @@ class Lease:
     project_id: UUID
     created_by: UUID
     checkpoint_key: str | None = None
+    parent_id: UUID | None = None
+    priority: int = Priority.NORMAL.value
 
     @property
     def held(self) -> tuple[ColumnElement, ...]:
@@ -127,6 +131,7 @@ def submit(
         priority=asked.priority.value,
         turn=task_line.next_turn(kind.queue, asked.priority, actor.id),
         waits_for=len(waits_for),
+        parent_id=asked.parent_id,
         payload=payload,
         subject_id=subject_id,
         project_id=project_id,
@@ -191,6 +196,8 @@ def claim(queue: Queue, *, worker: str, lease_ms: int, message_id: str | None = 
                 task.project_id,
                 task.created_by,
                 task.checkpoint_key,
+                task.parent_id,
+                task.priority,
             )
 
 
@@ -230,6 +237,35 @@ def excuse(lease: Lease, message: str) -> None:
         LeaseLostError: the task was taken away; the caller's transaction is rolled back.
     """
     write(lease, [(EventType.LOG, {"message": message})], idle_attempts=_TASKS.idle_attempts - 1)
+
+
+def hand_back(lease: Lease, needs: Sequence[UUID]) -> None:
+    """Put a task back into the line until others have succeeded, in the caller's transaction; its worker is free.
+
+    The attempt goes on when the task is claimed again: it does not count as another one.
+
+    Raises:
+        LeaseLostError: the task was taken away, or told to stop; the caller's transaction is rolled back.
+        AppError: TASK_NEED_FAILED.
+    """
+    waits_for = task_needs.unfinished(needs, project_id=lease.project_id)
+    task_needs.replace(lease.task_id, waits_for)
+    is_at_work = (_TASKS.fence == lease.fence, _TASKS.state == TaskState.RUNNING)
+    if not task_log.append(
+        lease.task_id,
+        [_state(TaskState.QUEUED, waits_for=len(waits_for))],
+        *is_at_work,
+        state=TaskState.QUEUED,
+        waits_for=len(waits_for),
+        lease_until=None,
+        message_id=None,
+        attempt=_TASKS.attempt - 1,
+        idle_attempts=0,
+    ):
+        db.session.rollback()
+        raise LeaseLostError(lease.task_id)
+    if not waits_for:
+        owe_wake_up(lease.task_id, lease.kind.queue)
 
 
 def keep_checkpoint(lease: Lease, key: str) -> None:

@@ -35,12 +35,14 @@ EVENTS_A_PAGE = 1000
 
 
 def get(task_id: UUID, *, actor: Actor) -> Task:
-    """Return a task.
+    """Return a task, with those that it is made of.
 
     Raises:
         AppError: TASK_NOT_FOUND.
     """
-    return _placed(visible(Task, task_id, to=actor, needs=Scope.TASK_READ))
+    task = _placed(visible(Task, task_id, to=actor, needs=Scope.TASK_READ))
+    task.children = list(db.session.scalars(select(Task).where(Task.parent_id == task_id).order_by(Task.id)))
+    return task
 
 
 def which_visible(task_ids: Collection[UUID], actor: Actor) -> set[UUID]:
@@ -58,9 +60,16 @@ def page(
     kind: TaskKind | None = None,
     state: TaskState | None = None,
     subject_id: UUID | None = None,
+    parent_id: UUID | None = None,
 ) -> Page:
     """Return one page of the tasks that the actor may see, newest first unless sorted otherwise."""
-    named = {"project_id": project_id, "kind": kind, "state": state, "subject_id": subject_id}
+    named = {
+        "project_id": project_id,
+        "kind": kind,
+        "state": state,
+        "subject_id": subject_id,
+        "parent_id": parent_id,
+    }
     wanted = {name: value for name, value in named.items() if value is not None}
     statement = seen_by(select(Task).filter_by(**wanted), Task, actor)
     ordered = statement.order_by(ordering(sort, SORT_FIELDS), Task.id.desc())
@@ -103,10 +112,18 @@ def retry(task_id: UUID, *, actor: Actor) -> Task:
         raise AppError(ErrorCode.TASK_NOT_REPEATABLE, "Its upload is gone with it; upload the file again.")
     if not task_subjects.is_there(task):
         raise AppError(ErrorCode.TASK_NOT_REPEATABLE, "What it was to make has been deleted.")
+    queue_again(task, by=actor)
+    db.session.commit()
+    db.session.refresh(task)
+    return _placed(task)
+
+
+def queue_again(task: Task, *, by: Actor) -> None:
+    """Let a task that has ended be done again, in the caller's transaction."""
     _become(
         task,
         TaskState.QUEUED,
-        by=actor,
+        by=by,
         error=None,
         ended_at=None,
         started_at=None,
@@ -117,13 +134,10 @@ def retry(task_id: UUID, *, actor: Actor) -> Task:
     )
     callbacks.wait_again(task.id)
     task_queue.owe_wake_up(task.id, task.queue)
-    db.session.commit()
-    db.session.refresh(task)
-    return _placed(task)
 
 
 def cancel(task_id: UUID, *, actor: Actor) -> Task:
-    """Cancel a task. One that waits ends at once; one at work is told to stop and ends when it has.
+    """Cancel a task, with those that it is made of. One that waits ends at once; one at work, when it has let go.
 
     Raises:
         AppError: TASK_NOT_FOUND, SCOPE_MISSING, TASK_ENDED.
@@ -133,8 +147,7 @@ def cancel(task_id: UUID, *, actor: Actor) -> Task:
     if TaskState(task.state).has_ended:
         raise AppError(ErrorCode.TASK_ENDED, f"It is {task.state}.", state=task.state)
     if task.state == TaskState.QUEUED:
-        _become(task, TaskState.CANCELLED, by=actor, ended_at=now_ms())
-        task_needs.settle(task.id, TaskState.CANCELLED)
+        task_needs.stop(task.id, by=actor.username)
     elif task.state == TaskState.RUNNING:
         _become(task, TaskState.STOPPING, by=actor, stopping_since=now_ms())
     db.session.commit()

@@ -20,6 +20,16 @@ class ForecastOut(Schema):
     n_past = fields.Integer(required=True, metadata={"description": "Past runs that it is based on."})
 
 
+class ChildOut(Schema):
+    """One of the tasks that a task is made of."""
+
+    id = fields.UUID(required=True)
+    kind = fields.String(required=True, validate=validate.OneOf(list(TaskKind)))
+    state = fields.String(required=True, validate=validate.OneOf(list(TaskState)))
+    subject_id = fields.UUID(required=True)
+    progress = fields.Float(required=True)
+
+
 class TaskOut(Schema):
     id = fields.UUID(required=True)
     kind = fields.String(required=True, validate=validate.OneOf(list(TaskKind)))
@@ -34,6 +44,15 @@ class TaskOut(Schema):
     attempt = fields.Integer(required=True)
     priority = fields.Integer(required=True, metadata={"description": "1 high, 0 normal, -1 low"})
     waits_for = fields.Integer(required=True, metadata={"description": "How many tasks must succeed before it starts."})
+    parent_id = fields.UUID(
+        required=True, allow_none=True, metadata={"description": "The task that this one is a part of."}
+    )
+    children = fields.List(
+        fields.Nested(ChildOut),
+        required=True,
+        allow_none=True,
+        metadata={"description": "The tasks that it is made of, where one task is asked for."},
+    )
     position = fields.Integer(
         required=True, allow_none=True, metadata={"description": "Place in the line of its queue; 1 starts next."}
     )
@@ -49,6 +68,7 @@ class TaskOut(Schema):
 class TaskQuery(page_query("created_at", "ended_at", "state", sort="-created_at")):
     project_id = fields.UUID(load_default=None)
     subject_id = fields.UUID(load_default=None)
+    parent_id = fields.UUID(load_default=None)
     kind = fields.Enum(TaskKind, by_value=True, load_default=None)
     state = fields.Enum(TaskState, by_value=True, load_default=None)
 
