@@ -78,9 +78,11 @@ class Settings:
     task_stop_grace: int = setting("Seconds after which a task that was told to stop is killed.", 30)
     task_time_limits: str = setting(
         "Seconds that a task may run, by kind.",
-        "dataset.import=3600,model.train=86400,optimization.run=86400,analysis.run=86400,process.pipeline=3600",
+        "dataset.import=3600,model.train=86400,model.train_fold=86400,optimization.run=86400,"
+        "optimization.search=86400,analysis.run=86400,process.pipeline=3600",
     )
     task_memory_limits: str = setting("Megabytes that the process of a task may have, by kind. None by default.", "")
+    task_fan_out_seconds: int = setting("Work that takes longer is split over the workers, where it can be.", 20)
     task_most_per_user: int = setting("Unfinished tasks that one user may have.", 1000)
     task_most_per_project: int = setting("Unfinished tasks that one project may have.", 5000)
     task_keep_days: int = setting("Days after its end for which a task is kept, with its events.", 90)
@@ -107,6 +109,8 @@ class Settings:
             raise SettingsError(f"{PREFIX}BCRYPT_ROUNDS must be 4 to 20, not {self.bcrypt_rounds}.")
         if self.task_lease_seconds > 300:
             raise SettingsError(f"{PREFIX}TASK_LEASE_SECONDS must be at most 300, not {self.task_lease_seconds}.")
+        if self.task_fan_out_seconds < 0:
+            raise SettingsError(f"{PREFIX}TASK_FAN_OUT_SECONDS must be at least 0, not {self.task_fan_out_seconds}.")
         _by_kind("task_time_limits", self.task_time_limits)
         _by_kind("task_memory_limits", self.task_memory_limits)
         for name in (

@@ -32,7 +32,9 @@ class TaskKind(StrEnum):
 
     IMPORT = "dataset.import"
     TRAIN = "model.train"
+    TRAIN_FOLD = "model.train_fold"
     OPTIMIZE = "optimization.run"
+    SEARCH = "optimization.search"
     ANALYZE = "analysis.run"
     PIPELINE = "process.pipeline"
 
@@ -41,11 +43,18 @@ class TaskKind(StrEnum):
         """The queue in which tasks of this kind wait."""
         return _QUEUES[self]
 
+    @property
+    def is_part(self) -> bool:
+        """Whether such tasks are only there for the one that they are parts of."""
+        return self in {TaskKind.TRAIN_FOLD, TaskKind.SEARCH}
+
 
 _QUEUES = {
     TaskKind.IMPORT: Queue.DEFAULT,
     TaskKind.TRAIN: Queue.TRAINING,
+    TaskKind.TRAIN_FOLD: Queue.TRAINING,
     TaskKind.OPTIMIZE: Queue.OPTIMIZATION,
+    TaskKind.SEARCH: Queue.OPTIMIZATION,
     TaskKind.ANALYZE: Queue.TRAINING,
     TaskKind.PIPELINE: Queue.DEFAULT,
 }

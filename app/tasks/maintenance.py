@@ -17,6 +17,7 @@ from app.viewModels import (
     schedule_runs,
     task_limits,
     task_needs,
+    task_parts,
     task_queue,
     task_retention,
 )
@@ -60,6 +61,7 @@ def sweep_objects() -> None:
     dataset_objects.sweep(older_than=timedelta(hours=1))
     model_objects.sweep(older_than=timedelta(hours=1))
     checkpoint_objects.sweep(older_than=timedelta(hours=1))
+    task_parts.sweep(older_than=timedelta(hours=1))
 
 
 @shared_task(name="maintenance.remove_old_tasks")

@@ -15,7 +15,9 @@ def make_model(claim: Claim) -> None:
 WORK = {
     TaskKind.IMPORT: imports.import_upload,
     TaskKind.TRAIN: make_model,
+    TaskKind.TRAIN_FOLD: training.train_fold,
     TaskKind.OPTIMIZE: optimization.optimize,
+    TaskKind.SEARCH: optimization.search_part,
     TaskKind.ANALYZE: analysis.analyze,
     TaskKind.PIPELINE: pipelines.run_pipeline,
 }

@@ -26,6 +26,7 @@ def asked(
     n_recipes: int,
     certify: bool,
     closes_cuts: bool = False,
+    starts: int = 1,
     known: categories.Known,
 ) -> dict[str, Any]:
     """Return the options as they are stored. A certificate speaks of the polyhedral envelope, and sets the form.
@@ -51,7 +52,19 @@ def asked(
         "n_recipes": n_recipes,
         "certify": certify,
         "closes_cuts": closes_cuts,
+        "starts": starts,
     }
+
+
+def check_starts(problem: Problem, n_starts: int) -> None:
+    """Refuse several starts where no one answer is the best.
+
+    Raises:
+        AppError: INVALID_INPUT.
+    """
+    if n_starts > 1 and len(problem.objectives) > 1:
+        detail = "starts: of several fronts none is the best; ask for one start with several objectives."
+        raise AppError(ErrorCode.INVALID_INPUT, detail, path="starts")
 
 
 PROVABLE = {"linear", "ridge", "random_forest", "extra_trees", "hist_gradient_boosting", "neural_network"}

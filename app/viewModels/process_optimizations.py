@@ -197,6 +197,7 @@ def _problem(
         known=known,
     )
     check_solver(asked.solver, len(problem.objectives))
+    optimization_options.check_starts(problem, asked.options.get("starts", 1))
     if asked.mode != "joint":
         check_layers(composed, problem)
     if asked.options.get("certify"):

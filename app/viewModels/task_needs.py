@@ -81,14 +81,17 @@ def settle(ended_id: UUID, state: TaskState) -> list[Freed]:
         What has children at work ends after those.
     """
     waiting = _waiting_for(ended_id)
+    if not waiting:
+        return []
+    parent_id = db.session.scalar(select(_TASKS.c.parent_id).where(_TASKS.c.id == ended_id))
     if state is TaskState.SUCCEEDED:
-        found = [freed for task_id in waiting if (freed := _count_down(task_id))]
+        found = [freed for task_id in waiting if (freed := _count_down(task_id, is_part=task_id == parent_id))]
     else:
         found = []
         for task_id in waiting:
             stop(task_id, error=_need_error(ended_id, state))
-    for task_id in waiting:
-        _close(task_id, ended_id)
+    if parent_id in waiting:
+        _close(parent_id, ended_id)
     return found
 
 
@@ -135,13 +138,24 @@ def _waiting_for(task_id: UUID) -> list[UUID]:
     return list(db.session.connection().execute(_WAITING, {"ended_id": task_id}).scalars())
 
 
-def _count_down(task_id: UUID) -> Freed | None:
+def _count_down(task_id: UUID, *, is_part: bool) -> Freed | None:
     connection = db.session.connection()
     counted = _TASKS.update().where(_TASKS.c.id == task_id, _TASKS.c.waits_for > 0)
-    connection.execute(counted.values(waits_for=_TASKS.c.waits_for - 1))
+    n_counted = connection.execute(counted.values(waits_for=_TASKS.c.waits_for - 1)).rowcount
+    if is_part and n_counted:
+        _tell_progress(task_id)
     is_free = (_TASKS.c.id == task_id, _TASKS.c.waits_for == 0, _TASKS.c.state == TaskState.QUEUED)
     row = connection.execute(select(_TASKS.c.id, _TASKS.c.queue).where(*is_free)).one_or_none()
     return Freed(row.id, row.queue) if row else None
+
+
+def _tell_progress(task_id: UUID) -> None:
+    """Tell that one more part of a task is done. What is left to the task itself counts as one more."""
+    row = select(_TASKS.c.progress, _TASKS.c.waits_for).where(_TASKS.c.id == task_id)
+    before, n_left = db.session.connection().execute(row).one()
+    done = before + (1 - before) / (n_left + 2)
+    fact = (EventType.PROGRESS, {"done": round(done, 4), "parts_left": n_left})
+    task_log.append(task_id, [fact], _TASKS.c.state == TaskState.QUEUED, progress=done)
 
 
 def _children_at_work(task_id: UUID, without: UUID | None = None) -> Select:

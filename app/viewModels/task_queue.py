@@ -50,6 +50,7 @@ _NEXT = (
         _TASKS.created_by,
         _TASKS.parent_id,
         _TASKS.priority,
+        _TASKS.progress,
     )
     .where(_TASKS.queue == bindparam("queue"), *task_line.RUNNABLE)
     .order_by(*task_line.ORDER)
@@ -91,6 +92,7 @@ class Lease:
     checkpoint_key: str | None = None
     parent_id: UUID | None = None
     priority: int = Priority.NORMAL.value
+    progress: float = 0.0
 
     @property
     def held(self) -> tuple[ColumnElement, ...]:
@@ -123,19 +125,37 @@ def submit(
     asked = submissions.present()
     submissions.admit(asked, project_id=project_id, actor=actor)
     waits_for = task_needs.unfinished({*needs, *asked.needs}, project_id=project_id)
+    return _add(kind, project_id, subject_id, payload, actor.id, asked, waits_for)
+
+
+def submit_part(lease: Lease, kind: TaskKind, *, subject_id: UUID, payload: dict[str, Any]) -> Task:
+    """Add a part of a claimed task to the caller's transaction: as urgent as that, and in the name of its owner."""
+    asked = submissions.Submission(priority=Priority(lease.priority), parent_id=lease.task_id)
+    return _add(kind, lease.project_id, subject_id, payload, lease.created_by, asked, ())
+
+
+def _add(
+    kind: TaskKind,
+    project_id: UUID,
+    subject_id: UUID,
+    payload: dict[str, Any],
+    user_id: UUID,
+    asked: submissions.Submission,
+    waits_for: Sequence[UUID],
+) -> Task:
     task = Task(
         id=new_id(),
         kind=kind,
         queue=kind.queue,
         state=TaskState.QUEUED,
         priority=asked.priority.value,
-        turn=task_line.next_turn(kind.queue, asked.priority, actor.id),
+        turn=task_line.next_turn(kind.queue, asked.priority, user_id),
         waits_for=len(waits_for),
         parent_id=asked.parent_id,
         payload=payload,
         subject_id=subject_id,
         project_id=project_id,
-        created_by=actor.id,
+        created_by=user_id,
         idempotency_key=asked.key,
         request_sha256=asked.sha256,
     )
@@ -198,6 +218,7 @@ def claim(queue: Queue, *, worker: str, lease_ms: int, message_id: str | None = 
                 task.checkpoint_key,
                 task.parent_id,
                 task.priority,
+                task.progress,
             )
 
 

@@ -62,7 +62,10 @@ def page(
     subject_id: UUID | None = None,
     parent_id: UUID | None = None,
 ) -> Page:
-    """Return one page of the tasks that the actor may see, newest first unless sorted otherwise."""
+    """Return one page of the tasks that the actor may see, newest first unless sorted otherwise.
+
+    Parts of a task are left out unless they are asked for by their kind or their parent.
+    """
     named = {
         "project_id": project_id,
         "kind": kind,
@@ -72,6 +75,8 @@ def page(
     }
     wanted = {name: value for name, value in named.items() if value is not None}
     statement = seen_by(select(Task).filter_by(**wanted), Task, actor)
+    if kind is None and parent_id is None:
+        statement = statement.where(Task.kind.not_in([each for each in TaskKind if each.is_part]))
     ordered = statement.order_by(ordering(sort, SORT_FIELDS), Task.id.desc())
     found = page_of(db.session, ordered, page=page, per_page=per_page)
     places = task_line.positions(found.items)
@@ -108,6 +113,9 @@ def retry(task_id: UUID, *, actor: Actor) -> Task:
         raise AppError(ErrorCode.TASK_NOT_REPEATABLE, "It succeeded.", state=task.state)
     if task.ended_at < task_retention.oldest_kept():
         raise AppError(ErrorCode.TASK_NOT_REPEATABLE, "It ended too long ago and is about to be removed.")
+    if TaskKind(task.kind).is_part:
+        detail = f"It is a part of task {task.parent_id}; try that again."
+        raise AppError(ErrorCode.TASK_NOT_REPEATABLE, detail, parent_id=str(task.parent_id))
     if task.kind == TaskKind.IMPORT:
         raise AppError(ErrorCode.TASK_NOT_REPEATABLE, "Its upload is gone with it; upload the file again.")
     if not task_subjects.is_there(task):

@@ -14,7 +14,7 @@ from engine.honest import compare
 from engine.lookback import Lookback
 from engine.surrogates import Intervals, Surrogate
 from engine.surrogates.kinds import find_kind
-from engine.validation import CrossValidation, Validation
+from engine.validation import CrossValidation, Fold, Validation
 
 
 @dataclass(frozen=True)
@@ -73,6 +73,14 @@ def load(model_id: UUID) -> tuple[Order, Rows]:
     db.session.commit()  # reading the table may take long
     rows = training_rows.read(version, lookback, order.outputs, validation, missing=order.missing)
     return replace(order, categories=rows.categories), rows
+
+
+def folds(order: Order, rows: Rows) -> dict[str, list[Fold]]:
+    """Return the folds of each validation of a training: the one that was asked for, and the one to compare it with."""
+    found = {"validate": rows.folds(order.validation, seed=order.seed)}
+    if order.compares:
+        found["validate_at_random"] = rows.at_random(order.validation, seed=order.seed)
+    return found
 
 
 def metrics(

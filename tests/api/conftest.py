@@ -5,6 +5,7 @@ import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -14,7 +15,9 @@ import pytest
 from flask import Flask
 from flask.testing import FlaskClient
 
-from app.models import Project
+from app.extensions import celery_ext, db
+from app.libs.enums import Queue, TaskState
+from app.models import Project, Task
 from app.viewModels import surrogates
 
 Json = dict[str, Any]
@@ -62,6 +65,36 @@ def upload(client: FlaskClient, project: Project, headers: Json, work: Callable[
         return task["result"]["dataset_id"]
 
     return do
+
+
+@pytest.fixture
+def work_all(app: Flask) -> Callable[[], None]:
+    """Work until nothing can start any more, also on what the work itself submits, as a single worker would."""
+
+    def do() -> None:
+        with app.app_context():
+            while any(_runnable(queue) for queue in Queue):
+                for queue in Queue:
+                    celery_ext.celery.tasks[f"{queue}.run"]()
+                    db.session.rollback()
+
+    return do
+
+
+def _runnable(queue: Queue) -> int:
+    found = db.session.query(Task).filter_by(queue=queue, state=TaskState.QUEUED, waits_for=0).count()
+    db.session.rollback()
+    return found
+
+
+@pytest.fixture
+def fan_out_after(app: Flask, monkeypatch: pytest.MonkeyPatch) -> Callable[[int], None]:
+    """Set how many seconds of work are split over the workers."""
+
+    def change(seconds: int) -> None:
+        monkeypatch.setitem(app.config, "SETTINGS", replace(app.config["SETTINGS"], task_fan_out_seconds=seconds))
+
+    return change
 
 
 @pytest.fixture

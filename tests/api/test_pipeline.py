@@ -44,26 +44,6 @@ def task_of(client, headers):
     return lambda task_id: client.get(f"/api/v1/tasks/{task_id}", headers=headers).json
 
 
-@pytest.fixture
-def work_all(app):
-    """Work until nothing can start any more, as a single worker would."""
-
-    def do():
-        with app.app_context():
-            while any(runnable(queue) for queue in Queue):
-                for queue in Queue:
-                    celery_ext.celery.tasks[f"{queue}.run"]()
-                    db.session.rollback()
-
-    return do
-
-
-def runnable(queue):
-    found = db.session.query(Task).filter_by(queue=queue, state="queued", waits_for=0).count()
-    db.session.rollback()
-    return found
-
-
 def counts(app):
     with app.app_context():
         return {table.__tablename__: db.session.query(table).count() for table in (Model, Optimization)}
@@ -234,6 +214,35 @@ def test_a_worker_that_dies_in_a_step_leaves_nothing_of_it(app, submit, task_of,
     assert str(lost.task_id) == task_id
     assert task["state"] == "succeeded", task["error"]
     assert counts(app) == {"models": 2, "optimizations": 1}
+
+
+def test_a_pipeline_whose_trainings_are_split_ends_like_any_other(app, submit, task_of, work_all, fan_out_after):
+    fan_out_after(0)
+    task_id = submit(training=LINEAR | {"validation": {"scheme": "random", "n_folds": 3}}).json["id"]
+    work_all()
+
+    assert task_of(task_id)["state"] == "succeeded"
+    assert counts(app) == {"models": 2, "optimizations": 1}
+    with app.app_context():
+        assert db.session.query(Task).filter_by(kind="model.train_fold").count() == 4
+
+
+def test_cancelling_a_pipeline_reaches_the_parts_of_its_trainings(app, submit, task_of, client, headers, fan_out_after):
+    fan_out_after(0)
+    task_id = submit(training=LINEAR | {"validation": {"scheme": "random", "n_folds": 4}}).json["id"]
+    with app.app_context():
+        for _ in range(2):
+            celery_ext.celery.tasks["training.run"]()
+        lease = task_queue.claim(Queue.TRAINING, worker="w", lease_ms=30_000)
+    client.post(f"/api/v1/tasks/{task_id}/cancel", headers=headers)
+    told = task_of(task_id)["state"]
+    with app.app_context():
+        task_queue.end_stopped(lease)
+        db.session.commit()
+        left = db.session.query(Task).filter(Task.state.not_in(["cancelled", "succeeded"])).all()
+
+    assert (told, left) == ("stopping", [])
+    assert task_of(task_id)["state"] == "cancelled"
 
 
 def test_whoever_may_no_longer_train_fails_at_the_next_step(app, submit, task_of, work_all, engineer):

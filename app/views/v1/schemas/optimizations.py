@@ -10,6 +10,7 @@ from app.viewModels.process_optimizations import MODES
 from app.views.v1.schemas.common import Input, Moment, name_field, page_out, page_query, value_field
 
 MOST_TERMS = 50
+MOST_STARTS = 64
 
 
 def expression_field(**kwargs) -> fields.String:
@@ -150,6 +151,15 @@ class OptimizationIn(Input):
         metadata={"description": "How many points the model is asked for."},
     )
     seed = fields.Integer(load_default=0, strict=True, validate=validate.Range(0, LARGEST_SEED))
+    starts = fields.Integer(
+        load_default=1,
+        strict=True,
+        validate=validate.Range(1, MOST_STARTS),
+        metadata={
+            "description": "How often the search begins, each time with another seed and the whole budget; the best "
+            "answer counts. Workers share long searches."
+        },
+    )
 
 
 class ProcessOptimizationIn(OptimizationIn):
