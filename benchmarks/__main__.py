@@ -10,6 +10,7 @@ from benchmarks import (
     bbob,
     cec2006,
     cells,
+    fan_out,
     growth,
     honest,
     intervals,
@@ -24,6 +25,7 @@ from benchmarks import (
 
 CELLWISE = (
     task_overhead,
+    fan_out,
     loop_speed,
     bbob,
     cec2006,
