@@ -12,7 +12,9 @@ class Broken:
     """A limit that the nearest point breaks.
 
     The nearest point is the one whose violations, each in its scale, add up to the least that was found. Its values are
-    therefore the smallest relaxation found: with every broken limit moved to ``relax_to``, it is feasible.
+    therefore the smallest relaxation found, in this norm (the sum, l1): with every broken limit moved to ``relax_to``,
+    it is feasible. It is not the least for each limit alone: a limit may need less where others are moved further. A
+    sum tends to be least where few limits are broken, so that few have to be moved.
 
     Attributes:
         of: the expression of the limit; "trust envelope" for that.
