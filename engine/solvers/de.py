@@ -27,12 +27,13 @@ first feasible points that it met; and since e falls with W, it has the width to
 the same, where the violation has a lowest point that is not feasible, another population begins, with half as much of
 it below the level. The best point that is returned is always feasible before infeasible.
 
-Six choices differ from the papers. The means are not weighted by gains in the objective, as in JADE: the method
+Seven choices differ from the papers. The means are not weighted by gains in the objective, as in JADE: the method
 then uses order alone, and gains across feasibility need no unit. A step that leaves the cube ends on its face and
 not halfway to it, for the best set-point often lies exactly on a bound; but halfway while there is a level, since the
 best of what breaks limits often lies on a bound too, from where no difference leads back. p is 0.2. N0 grows with the
 square root of the budget instead of the dimension, since budgets here are hundreds or thousands and not 10,000 a
-dimension. W. Once there is a level the population halves: to follow it down takes generations more than numbers.
+dimension. The level falls with W. Once there is one, M_CR takes no NaN, for along an equality no coordinate can change
+alone, and the population halves: to follow the level down takes generations more than numbers.
 
 A categorical coordinate has no differences: it takes that of pbest or of r1, or with probability F / 4 any value.
 
@@ -223,7 +224,9 @@ class DifferentialEvolution(Solver):
 
     def _remember_success(self, F: Floats, CR: Floats) -> None:
         is_single = np.isnan(self._memory_CR[0]) or CR.max() == 0
-        mean_CR = np.nan if is_single else (CR**2).sum() / CR.sum()
+        if self._first_level > 0:  # along an equality no coordinate can change alone
+            is_single = False
+        mean_CR = np.nan if is_single else (CR**2).sum() / max(CR.sum(), 1e-300)
         self._memory_F = np.append(self._memory_F[1:], (F**2).sum() / F.sum())  # (7-9)
         self._memory_CR = np.append(self._memory_CR[1:], mean_CR)
 

@@ -141,6 +141,16 @@ def test_a_population_left_behind_by_the_level_gives_way_to_another():
     assert solver.result().violation <= 1.01
 
 
+def test_a_search_with_a_level_never_settles_for_one_coordinate_at_a_time():
+    solver = made()
+    drive(solver, slope, off_the_sphere, until=1000)
+
+    solver._remember_success(np.array([0.5]), np.array([0.0]))
+    solver._remember_success(np.array([0.5]), np.array([0.8]))
+
+    assert solver._memory_CR[-2:].tolist() == [0.0, pytest.approx(0.8)]
+
+
 def test_steps_end_on_faces_again_once_the_level_is_gone():
     solver = made()
 
