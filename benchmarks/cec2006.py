@@ -20,7 +20,7 @@ OURS = ("auto", "de")
 PEERS = ("pymoo ISRES", "pymoo SRES", "pymoo DE", "pymoo epsilon DE", "pymoo GA", "pymoo PSO")
 PROBLEMS = tuple(name for name in cec2006.NAMES if name != "g20")  # of which no feasible point is known
 SEEDS = 25
-SHORT = {"problems": ("g06", "g10", "g13"), "seeds": 2}
+SHORT = {"problems": ("g10", "g13"), "seeds": 2}
 
 
 class Spent(Exception):  # noqa: N818  (the way out of another library's loop)
