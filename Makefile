@@ -6,9 +6,10 @@ VENV := .venv/bin/python
 PORT ?=
 FAULTS := faults-on-sqlite faults-on-mariadb faults-on-postgresql
 FAULTS_ANYWHERE := $(addprefix tests/faults/,test_kills.py test_redis.py test_queue.py)
+SERVICES := services-on-mariadb services-on-postgresql
 unexport PYTHONPATH
 .DEFAULT_GOAL := help
-.PHONY: help demo plant run test check test-services test-faults bench bench-full lock $(FAULTS)
+.PHONY: help demo plant run test check test-services test-faults bench bench-full lock $(FAULTS) $(SERVICES)
 
 help: ## list these targets
 	@echo "Setpoint: usage: make <target>"
@@ -38,16 +39,20 @@ test-faults: .venv/.dev ## kill processes and see that nothing is lost (FAULTS_F
 	@echo "Killing processes, and counting what is lost, on SQLite, MariaDB and PostgreSQL at once ..."
 	@$(MAKE) --no-print-directory --keep-going --jobs 3 $(FAULTS)
 
-# Most of the time they wait for what was killed. The output of each is shown when it is done.
-$(FAULTS): faults-on-%:
-	@log=$$(mktemp); $(VENV) -m pytest --quiet --backend $* $(if $(filter sqlite,$*),tests/faults,$(FAULTS_ANYWHERE)) \
-	  > $$log 2>&1; status=$$?; cat $$log; rm $$log; exit $$status
-
 test-services: .venv/.dev ## run the API tests on MariaDB, PostgreSQL, Redis and S3
-	@for backend in mariadb postgresql; do \
-	  echo "Running the tests on $$backend, Redis and S3 ..."; \
-	  $(VENV) -m pytest --quiet --backend $$backend tests/services tests/api tests/tasks tests/sockets tests/migrations || exit 1; \
-	done
+	@echo "Running the tests on MariaDB and on PostgreSQL, with Redis and S3 ..."
+	@$(MAKE) --no-print-directory --keep-going --jobs 2 $(SERVICES)
+
+# These mostly wait for other processes. The output of each is shown when it is done.
+$(FAULTS): faults-on-%:
+	$(call tests-on,$*,$(if $(filter sqlite,$*),tests/faults,$(FAULTS_ANYWHERE)))
+
+$(SERVICES): services-on-%:
+	$(call tests-on,$*,$(addprefix tests/,services api tasks sockets migrations))
+
+define tests-on
+@log=$$(mktemp); $(VENV) -m pytest --quiet --backend $(1) $(2) > $$log 2>&1; status=$$?; cat $$log; rm $$log; exit $$status
+endef
 
 bench: .venv/.bench ## measure in the short form, and write docs/benchmarks.md
 	@$(VENV) -m benchmarks

@@ -86,9 +86,9 @@ def section(benchmark: ModuleType) -> str:
         return head + "Not measured on this machine.\n"
     days = sorted({result.measured_on for result in results})
     when = days[0] if len(days) == 1 else f"{days[0]} to {days[-1]}"
-    hours = sum(result.seconds for result in results) / 3600
+    minutes = max(1, round(sum(result.seconds for result in results) / 60))
     n_all = sum(1 for _ in benchmark.cells(True))
-    ran = f"{len(results)} of {n_all} cells of the full form, measured on {when} in {hours:.1f} hours."
+    ran = f"{len(results)} of {n_all} cells of the full form, measured on {when} in {minutes} min."
     return f"{head}{benchmark.report(results).strip()}\n\n{ran}\n"
 
 
