@@ -5,7 +5,7 @@ PYTHON ?= python3
 VENV := .venv/bin/python
 PORT ?=
 FAULTS := faults-on-sqlite faults-on-mariadb faults-on-postgresql
-FAULTS_ANYWHERE := $(addprefix tests/faults/,test_kills.py test_redis.py test_queue.py)
+FAULTS_ANYWHERE := $(addprefix tests/faults/,test_kills.py test_redis.py test_queue.py test_database.py)
 SERVICES := services-on-mariadb services-on-postgresql
 unexport PYTHONPATH
 .DEFAULT_GOAL := help

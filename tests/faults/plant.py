@@ -88,6 +88,12 @@ class Plant:
     def post(self, path: str, body: Json | None = None, *, key: str | None = None) -> Json:
         return self._call("POST", path, body, {"Idempotency-Key": key} if key else {})
 
+    def train(self, module_id: str, n: int) -> list[str]:
+        """Submit trainings of some seconds each, under keys of their own; return their tasks."""
+        asked = {"kind": "random_forest", "params": {"n_trees": 150}}
+        path = f"/modules/{module_id}/models"
+        return [self.post(path, asked | {"seed": k}, key=f"training-{k}")["id"] for k in range(n)]
+
     def _call(self, method: str, path: str, body: Json | None = None, extra: dict[str, str] | None = None) -> Json:
         """Call the API; while nobody answers, as after a kill, call again."""
         data = None if body is None else json.dumps(body).encode()

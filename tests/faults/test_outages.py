@@ -1,12 +1,9 @@
 """Parts of the server go away while tasks run: every task ends well once they are back, and says meanwhile why."""
 
-import threading
-import time
 from dataclasses import replace
 from urllib.parse import urlsplit
 
 import pytest
-from sqlalchemy import create_engine, text
 
 from app.extensions import db
 from app.models import Model, Task
@@ -14,15 +11,6 @@ from app.utils.object_store import object_store_from_url
 from tests.faults.proxy import proxy
 from tests.support.s3 import s3_server
 from tests.support.servers import wait_until
-
-TRAINING = {"kind": "random_forest", "params": {"n_trees": 150}}
-
-
-def train(running, site, n, prefix):
-    return [
-        running.post(f"/modules/{site.module_id}/models", TRAINING | {"seed": i}, key=f"{prefix}-{i}")["id"]
-        for i in range(n)
-    ]
 
 
 @pytest.fixture
@@ -44,7 +32,7 @@ def test_an_object_store_that_is_away_or_cuts_bodies_only_delays(app, site, engi
             target.put(found.key, stream)
     running = plant_on(settings, n_workers=2)
     between.behave(how)
-    tasks = train(running, site, 4, how)
+    tasks = running.train(site.module_id, 4)
 
     wait_until(lambda: between.n_hit > 3, "the store to be missed", deadline_s=60)
     states = {task["state"] for task in running.tasks(tasks)}
@@ -57,30 +45,9 @@ def test_an_object_store_that_is_away_or_cuts_bodies_only_delays(app, site, engi
         assert db.session.query(Model).filter(Model.metrics.is_not(None)).count() == 1 + len(tasks)
 
 
-def test_a_database_that_nobody_can_write_to_for_half_a_minute_only_delays(
-    app, site, settings, run_plant, running_backend
-):
-    if running_backend.name != "sqlite":
-        pytest.skip("a lock on the whole file is SQLite's")
-    running = run_plant(n_workers=2)
-    tasks = train(running, site, 4, "locked")
-    engine = create_engine(settings.database)
-
-    with engine.connect() as connection:
-        connection.execute(text("BEGIN EXCLUSIVE"))
-        time.sleep(30)  # this is the outage, not a wait for something
-        connection.rollback()
-    engine.dispose()
-    ended = running.wait_for_end(tasks, deadline_s=200)
-
-    assert {task["state"] for task in ended} == {"succeeded"}
-    with app.app_context():
-        assert db.session.query(Model).filter(Model.metrics.is_not(None)).count() == 1 + len(tasks)
-
-
 def test_a_disk_that_is_full_delays_and_the_task_goes_on_when_there_is_room(app, site, run_plant):
     running = run_plant(n_workers=1, file_size_limit=2_000_000)  # a model file is larger than that
-    (task_id,) = train(running, site, 1, "full")
+    (task_id,) = running.train(site.module_id, 1)
 
     def is_excused():
         items = running.get(f"/tasks/{task_id}/events")["items"]
@@ -100,7 +67,7 @@ def test_a_disk_that_is_full_delays_and_the_task_goes_on_when_there_is_room(app,
 
 def test_a_clock_that_is_set_back_by_an_hour_leaves_no_task_behind(app, site, run_plant):
     running = run_plant(n_workers=1)
-    (task_id,) = train(running, site, 1, "clock")
+    (task_id,) = running.train(site.module_id, 1)
     wait_until(lambda: running.get(f"/tasks/{task_id}")["state"] == "running", "the training to begin")
     running.workers[0].kill()
     with app.app_context():  # as a worker would have written it whose clock was an hour ahead
@@ -112,23 +79,3 @@ def test_a_clock_that_is_set_back_by_an_hour_leaves_no_task_behind(app, site, ru
     (ended,) = running.wait_for_end([task_id], deadline_s=100)
 
     assert (ended["state"], ended["attempt"]) == ("succeeded", 2)
-
-
-def test_requests_during_an_outage_are_refused_in_words_and_do_no_harm(app, site, settings, run_plant, running_backend):
-    if running_backend.name != "sqlite":
-        pytest.skip("a lock on the whole file is SQLite's")
-    running = run_plant(n_workers=1)
-    engine, answers = create_engine(settings.database), []
-
-    with engine.connect() as connection:
-        connection.execute(text("BEGIN EXCLUSIVE"))
-        asking = threading.Thread(target=lambda: answers.append(train(running, site, 1, "once")))
-        asking.start()  # the client tries again under its key until it is let in
-        time.sleep(12)
-        connection.rollback()
-    engine.dispose()
-    asking.join()
-    running.wait_for_end(answers[0], deadline_s=100)
-
-    with app.app_context():
-        assert db.session.query(Model).count() == 2
