@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
 BATCHES = (1, 30, 300, 3000)
 
-TIMES, LONG_ENOUGH = 5, 0.3
+TIMES, LONG_ENOUGH = 3, 0.1
 """Each way is timed so often in turns, or until it has taken so many seconds; the shortest time counts."""
 
 A_TURN, MOST_IN_TURN = 0.003, 25
@@ -82,7 +82,7 @@ def measure_routes(
 ) -> "Surrogate":
     """Return the surrogate with the fastest way for each number of rows; it predicts the same bits as before.
 
-    It takes about a second for each form of trees, and is for a model that will be kept: ``fit`` does not do it, so
+    It takes some tenths of a second for each form of trees, and is for a model that will be kept: ``fit`` does not do it, so
     that the same training gives the same file.
 
     Args:
