@@ -6,6 +6,8 @@ So a transaction takes the lock at its begin unless it is known to only read: in
 GET or HEAD.
 """
 
+import sqlite3
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -15,6 +17,7 @@ from flask import has_request_context, request
 from sqlalchemy import Connection, Engine, event
 
 BUSY_TIMEOUT_MS = 30_000
+SHORTEST_PAUSE_S, LONGEST_PAUSE_S = 0.0005, 0.008
 _only_reads: ContextVar[bool | None] = ContextVar("only_reads", default=None)
 
 
@@ -56,7 +59,34 @@ def _on_connect(connection: Any, _record: Any) -> None:
 
 
 def _on_begin(connection: Connection) -> None:
-    connection.exec_driver_sql("BEGIN" if is_only_reading() else "BEGIN IMMEDIATE")
+    if is_only_reading():
+        connection.exec_driver_sql("BEGIN")
+    else:
+        _begin_to_write(connection)
+
+
+def _begin_to_write(connection: Connection) -> None:
+    """Begin with the write lock. It is asked for often: SQLite's own waiting would sleep on after it is free."""
+    raw = connection.connection.dbapi_connection
+    raw.execute("PRAGMA busy_timeout = 0")
+    try:
+        give_up, pause_s = time.monotonic() + BUSY_TIMEOUT_MS / 1000, SHORTEST_PAUSE_S
+        while _is_locked(raw) and time.monotonic() < give_up:
+            time.sleep(pause_s)
+            pause_s = min(2 * pause_s, LONGEST_PAUSE_S)
+        if not raw.in_transaction:
+            connection.exec_driver_sql("BEGIN IMMEDIATE")  # once more, for the error that SQLAlchemy makes of it
+    finally:
+        raw.execute(f"PRAGMA busy_timeout = {BUSY_TIMEOUT_MS}")
+
+
+def _is_locked(raw: sqlite3.Connection) -> bool:
+    """Try to begin; return whether somebody else has the lock."""
+    try:
+        raw.execute("BEGIN IMMEDIATE")
+    except sqlite3.OperationalError as error:
+        return error.sqlite_errorcode & 0xFF == sqlite3.SQLITE_BUSY
+    return False
 
 
 def is_only_reading() -> bool:
