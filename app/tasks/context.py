@@ -6,6 +6,7 @@ and not at all when nothing waits. Whatever happens to it is written down here, 
 
 import os
 import socket
+import time
 from collections.abc import Callable
 from contextlib import nullcontext
 
@@ -26,6 +27,7 @@ from app.viewModels.task_queue import LeaseLostError
 from engine.errors import EngineError
 
 log = structlog.get_logger(__name__)
+QUICK_S = 1.0
 
 
 class ContextTask(AppContextTask):
@@ -39,21 +41,35 @@ class ContextTask(AppContextTask):
         if self.claims is None:
             return super().__call__(*args, **kwargs)
         with nullcontext() if has_app_context() else self.app.flask_app.app_context():
-            return carry_next(self.claims, super().__call__, message_id=self.request.id)
+            _carry_while_quick(self.claims, super().__call__, message_id=self.request.id)
 
 
-def carry_next(queue: Queue, body: Callable[[Claim], None], *, message_id: str | None = None) -> None:
+def _carry_while_quick(queue: Queue, body: Callable[[Claim], None], *, message_id: str | None) -> None:
+    """Carry the next task, and the ones after it as long as all of them took less than a second.
+
+    A message costs more than a short task does. No more than that: by the message a worker's process is killed, and
+    what hangs for so long that it is killed must be the only task that the message can mean.
+    """
+    began = time.monotonic()
+    while carry_next(queue, body, message_id=message_id) and message_id and time.monotonic() - began < QUICK_S:
+        db.session.remove()
+
+
+def carry_next(queue: Queue, body: Callable[[Claim], None], *, message_id: str | None = None) -> bool:
     """Claim the queue's next task and carry it to its end, whichever that is.
 
     Args:
         message_id: of the message that brought us here; None when somebody called us, whose process is not ours to end.
+
+    Returns:
+        Whether there was one and it is out of our hands; not if it was lost, or an outage keeps it from its end.
     """
     lease_ms = current_app.config["SETTINGS"].task_lease_seconds * 1000
     with sqlite.writing():
         worker = f"{socket.gethostname()}:{os.getpid()}"
         lease = task_queue.claim(queue, worker=worker, lease_ms=lease_ms, message_id=message_id)
     if lease is None:
-        return
+        return False
     with structlog.contextvars.bound_contextvars(task_id=str(lease.task_id), kind=lease.kind.value):
         log.info("task_started", attempt=lease.attempt)
         try:
@@ -64,30 +80,33 @@ def carry_next(queue: Queue, body: Callable[[Claim], None], *, message_id: str |
                 raise RuntimeError(f"{lease.kind} returned without an end")
             if claim.waits:
                 log.info("task_waits")
-                return
+                return True
             claim.checkpoints.discard()
             log.info("task_succeeded")
+            return True
         except CancelledError:
-            _end_stopped(lease)
+            return _end_stopped(lease)
         except LeaseLostError:
             db.session.rollback()
             log.warning("task_lost")
+            return False
         except AppError as error:
-            _end(lease, TaskState.FAILED, _problem_of(error.error, error.detail, error.details))
+            return _end(lease, TaskState.FAILED, _problem_of(error.error, error.detail, error.details))
         except EngineError as error:
             told = problem(code=error.code, title=error.title, status=422, detail=str(error), details=error.details)
-            _end(lease, TaskState.FAILED, told)
+            return _end(lease, TaskState.FAILED, told)
         except Exception as error:
             if outage := outage_of(error):
                 log.warning("task_interrupted", exc_info=True)
                 _excuse(lease, outage)
-                return
+                return False
             _end(lease, TaskState.FAILED, _problem_of(ErrorCode.TASK_CRASHED, ErrorCode.TASK_CRASHED.title, {}))
             log.exception("task_crashed")
             raise
 
 
-def _end(lease: task_queue.Lease, state: TaskState, error: dict | None = None) -> None:
+def _end(lease: task_queue.Lease, state: TaskState, error: dict | None = None) -> bool:
+    """End the task; return whether it was still ours."""
     db.session.rollback()
     try:
         with sqlite.writing():
@@ -95,8 +114,9 @@ def _end(lease: task_queue.Lease, state: TaskState, error: dict | None = None) -
             db.session.commit()
     except LeaseLostError:
         log.warning("task_lost")
-    else:
-        log.info(f"task_{state.value}", code=error and error["code"])
+        return False
+    log.info(f"task_{state.value}", code=error and error["code"])
+    return True
 
 
 def _excuse(lease: task_queue.Lease, outage: str) -> None:
@@ -111,7 +131,8 @@ def _excuse(lease: task_queue.Lease, outage: str) -> None:
         log.warning("task_not_excused")  # the attempt counts; nobody could write that it should not
 
 
-def _end_stopped(lease: task_queue.Lease) -> None:
+def _end_stopped(lease: task_queue.Lease) -> bool:
+    """End a task that was told to stop; return whether it was still ours."""
     db.session.rollback()
     try:
         with sqlite.writing():
@@ -119,8 +140,9 @@ def _end_stopped(lease: task_queue.Lease) -> None:
             db.session.commit()
     except LeaseLostError:
         log.warning("task_lost")
-    else:
-        log.info(f"task_{state.value}")
+        return False
+    log.info(f"task_{state.value}")
+    return True
 
 
 def _problem_of(error: ErrorCode, detail: str, details: dict) -> dict:

@@ -11,6 +11,7 @@ from app.libs.enums import EventType, Queue, TaskState
 from app.libs.error_codes import ErrorCode
 from app.libs.errors import AppError
 from app.models import Project, Task
+from app.tasks import context
 from app.tasks.context import ContextTask, carry_next
 from app.utils.object_store import ObjectStoreUnavailable
 from app.viewModels import task_log, task_queue, tasks
@@ -63,6 +64,35 @@ def test_a_task_called_eagerly_keeps_the_context_that_is_open(app, context):
     look_again.apply()
 
     assert seen == ["the caller's"]
+
+
+@pytest.fixture
+def message():
+    """Send a worker, here, one message of a queue whose work does nothing."""
+
+    @celery_ext.celery.task(name="test.carry", claims=Queue.DEFAULT)
+    def run(claim):
+        succeed(claim)
+
+    yield run.apply
+    celery_ext.celery.tasks.unregister(run)
+
+
+def test_one_message_carries_tasks_as_long_as_they_are_quick(submit, message):
+    waiting = [submit() for _ in range(3)]
+
+    message()
+
+    assert [now(task).state for task in waiting] == [TaskState.SUCCEEDED] * 3
+
+
+def test_after_a_task_that_took_long_the_next_one_waits_for_its_own_message(submit, message, monkeypatch):
+    monkeypatch.setattr(context, "QUICK_S", 0.0)
+    waiting = [submit() for _ in range(2)]
+
+    message()
+
+    assert [now(task).state for task in waiting] == [TaskState.SUCCEEDED, TaskState.QUEUED]
 
 
 def test_a_result_appears_together_with_the_success(submit, engineer):
