@@ -15,8 +15,8 @@ from redis.backoff import NoBackoff
 from redis.exceptions import RedisError
 from redis.retry import Retry
 
-from app.sockets.courier import EVENT
 from app.viewModels.task_feed import Feeds
+from app.viewModels.task_log import NEWS
 
 PUBLISH_S = 2.0  # for so long an answer of Redis is waited for
 SILENT_S = 2.0  # for so long it is not asked again after it did not answer
@@ -33,9 +33,10 @@ class FeedingManager(library.Manager):
 
     def emit(self, event: str, data: Any, namespace: str, room: str | None = None, **kwargs: Any) -> None:
         """Emit to the clients of this process."""
-        if event == EVENT:
-            self.n_heard += 1
-            self.feeds.offer(data)
+        if event == NEWS:
+            self.n_heard += len(data)
+            for told in data:
+                self.feeds.offer(told)
         else:
             super().emit(event, data, namespace, room=room, **kwargs)
 

@@ -22,16 +22,12 @@ class Head(NamedTuple):
 
 
 Fact = tuple[EventType, dict[str, Any]]
-SOCKET_EVENT = "task_event"
+NEWS = "task_news"
+"""Under which all events of a transaction are told to the other processes, in one message."""
 
 # Every fact of every task passes here, so statements are made on the tables: on the classes they cost thrice as much.
 _TASKS, _EVENTS = Task.__table__, TaskEvent.__table__
 _LAST_EVENT = select(_TASKS.c.last_event).where(_TASKS.c.id == bindparam("task_id"))
-
-
-def room(task_id: UUID | str) -> str:
-    """Return the Socket.IO room in which a task's events are told."""
-    return f"task:{task_id}"
 
 
 def begin(task: Task, facts: Sequence[Fact]) -> None:
@@ -122,8 +118,8 @@ def add(task_id: UUID, facts: Sequence[Fact], *, last: int) -> None:
 
 @event.listens_for(Session, "after_commit")
 def _tell(session: Session) -> None:
-    for row in session.info.pop("untold", []):
-        socketio.emit(SOCKET_EVENT, as_told(row), to=room(row["task_id"]))
+    if untold := session.info.pop("untold", []):
+        socketio.emit(NEWS, [as_told(row) for row in untold])
 
 
 @event.listens_for(Session, "after_rollback")

@@ -77,6 +77,10 @@ _CLAIM = (
     )
 )
 
+_AT_WORK = or_(_TASKS.state == TaskState.RUNNING, _TASKS.state == TaskState.STOPPING)  # half the price of IN
+_OUTBOX = OutboxMessage.__table__
+_CROSS_OFF = _OUTBOX.delete().where(_OUTBOX.c.id == bindparam("sent_id"))
+
 
 @dataclass(frozen=True)
 class Lease:
@@ -97,7 +101,7 @@ class Lease:
     @property
     def held(self) -> tuple[ColumnElement, ...]:
         """The condition under which this worker may still write."""
-        return _TASKS.fence == self.fence, _TASKS.state.in_([TaskState.RUNNING, TaskState.STOPPING])
+        return _TASKS.fence == self.fence, _AT_WORK
 
 
 class LeaseLostError(Exception):
@@ -172,7 +176,7 @@ def owe_wake_up(task_id: UUID, queue: str) -> None:
     """Add a wake-up to the caller's transaction; it is sent after the commit."""
     _cross_off_sent()
     message = {"id": new_id(), "task_id": task_id, "queue": queue, "created_at": now_ms()}
-    db.session.connection().execute(OutboxMessage.__table__.insert(), message)
+    db.session.connection().execute(_OUTBOX.insert(), message)
     db.session.info.setdefault("wake_ups", []).append((message["id"], queue))
 
 
@@ -455,10 +459,9 @@ def _sent() -> deque[UUID]:
 def _cross_off_sent() -> None:
     """Delete sent wake-ups from the outbox, in the caller's transaction. If that fails, the sweep sends them again."""
     sent = _sent()
-    ids = [sent.popleft() for _ in range(len(sent))]
+    ids = [{"sent_id": sent.popleft()} for _ in range(len(sent))]
     if ids:
-        outbox = OutboxMessage.__table__
-        db.session.connection().execute(outbox.delete().where(outbox.c.id.in_(ids)))
+        db.session.connection().execute(_CROSS_OFF, ids)
 
 
 def _state(state: TaskState, **more: Any) -> task_log.Fact:
