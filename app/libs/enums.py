@@ -48,6 +48,11 @@ class TaskKind(StrEnum):
         """Whether such tasks are only there for the one that they are parts of."""
         return self in {TaskKind.TRAIN_FOLD, TaskKind.SEARCH}
 
+    @property
+    def may_have_parts(self) -> bool:
+        """Whether such a task may be split, or is made of others from the start."""
+        return self in {TaskKind.TRAIN, TaskKind.OPTIMIZE, TaskKind.PIPELINE}
+
 
 _QUEUES = {
     TaskKind.IMPORT: Queue.DEFAULT,

@@ -6,16 +6,17 @@ the round that is being served), and rows are claimed by round, then in the orde
 table is the order of starts, as long as nobody submits more.
 """
 
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 from statistics import median
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import bindparam, case, func, select
+from sqlalchemy import Integer, Row, bindparam, case, func, select
 
 from app.extensions import db
-from app.libs.enums import Priority, TaskKind, TaskState
+from app.libs.enums import Priority, TaskState
 from app.models import Task
 from app.utils.clock import now_ms
 
@@ -25,6 +26,13 @@ ORDER = (_TASKS.priority.desc(), _TASKS.turn, _TASKS.id)
 
 RUNNABLE = (_TASKS.state == TaskState.QUEUED, _TASKS.waits_for == 0)
 """What a task must be to start: one that waits for others has no place yet."""
+
+_PLACE = (
+    select(_TASKS.id, func.row_number().over(order_by=ORDER).label("place"))
+    .where(_TASKS.queue == bindparam("of_queue"), *RUNNABLE)
+    .subquery()
+)
+_PLACES = select(_PLACE.c.id, _PLACE.c.place).where(_PLACE.c.id.in_(bindparam("wanted", expanding=True)))
 
 _TURNS = select(func.min(_TASKS.turn), func.max(case((_TASKS.created_by == bindparam("user_id"), _TASKS.turn)))).where(
     _TASKS.queue == bindparam("of_queue"),
@@ -36,6 +44,21 @@ _TURNS = select(func.min(_TASKS.turn), func.max(case((_TASKS.created_by == bindp
 AT_WORK = (TaskState.RUNNING, TaskState.STOPPING)
 N_PAST = 30
 """Past runs of a kind by which the next one is foretold."""
+
+_AT_WORK = select(_TASKS.kind, _TASKS.started_at, _TASKS.progress).where(_TASKS.state.in_(AT_WORK))
+_AT_WORK_IN = _AT_WORK.where(_TASKS.queue == bindparam("of_queue"))
+_AHEAD = (
+    select(_TASKS.kind)
+    .where(_TASKS.queue == bindparam("of_queue"), *RUNNABLE)
+    .order_by(*ORDER)
+    .limit(bindparam("n_ahead", type_=Integer()))
+)
+_PAST = (
+    select(_TASKS.started_at, _TASKS.ended_at)
+    .where(_TASKS.kind == bindparam("of_kind"), _TASKS.state == TaskState.SUCCEEDED)
+    .order_by(_TASKS.id.desc())
+    .limit(N_PAST)
+)
 
 USUAL_SECONDS = 60
 
@@ -74,61 +97,59 @@ def positions(tasks: Iterable[Task]) -> dict[UUID, int]:
     found: dict[UUID, int] = {}
     waiting = [task for task in tasks if task.state == TaskState.QUEUED and not task.waits_for]
     for queue in sorted({task.queue for task in waiting}):
-        place = func.row_number().over(order_by=ORDER).label("place")
-        line = select(_TASKS.id, place).where(_TASKS.queue == queue, *RUNNABLE).subquery()
         wanted = [task.id for task in waiting if task.queue == queue]
-        found.update(db.session.execute(select(line.c.id, line.c.place).where(line.c.id.in_(wanted))).all())
+        rows = db.session.connection().execute(_PLACES, {"of_queue": queue, "wanted": wanted})
+        found.update((row.id, row.place) for row in rows)
     return found
 
 
 def forecast(task: Task, position: int | None) -> Forecast | None:
     """Return when a task will probably begin and end; None when it has ended."""
+    past = _Past()
     if task.state in AT_WORK:
-        return _of_running(task)
+        return _of_running(task, past)
     if task.state != TaskState.QUEUED:
         return None
-    past = _past(task.kind)
-    starts_at = None if position is None else now_ms() + _wait(task.queue, position)
-    ends_at = starts_at + int(_usual(past)) if starts_at is not None and past else None
-    return Forecast(starts_at, ends_at, _error(past), len(past))
+    lengths = past[task.kind]
+    starts_at = None if position is None else now_ms() + _wait(task.queue, position, past)
+    ends_at = starts_at + int(_usual(lengths)) if starts_at is not None and lengths else None
+    return Forecast(starts_at, ends_at, _error(lengths), len(lengths))
 
 
 def seconds_until_next_end() -> int:
     """Return in how many seconds a task that is at work will probably end, at least 1."""
-    running = db.session.scalars(select(Task).where(Task.state.in_(AT_WORK)).limit(20)).all()
-    ends = [told.ends_at for told in map(_of_running, running) if told.ends_at is not None]
+    past = _Past()
+    running = db.session.connection().execute(_AT_WORK.limit(20)).all()
+    ends = [told.ends_at for task in running if (told := _of_running(task, past)).ends_at is not None]
     return max(1, (min(ends) - now_ms()) // 1000) if ends else USUAL_SECONDS
 
 
-def _of_running(task: Task) -> Forecast:
-    past, started_at = _past(task.kind), task.started_at or now_ms()
+class _Past(dict[str, list[int]]):
+    """The lengths of the last runs of each kind in ms, the newest first; looked up when they are first asked for."""
+
+    def __missing__(self, kind: str) -> list[int]:
+        rows = db.session.connection().execute(_PAST, {"of_kind": kind})
+        self[kind] = [row.ended_at - row.started_at for row in rows if row.started_at and row.ended_at]
+        return self[kind]
+
+
+def _of_running(task: Task | Row, past: _Past) -> Forecast:
+    lengths, started_at = past[task.kind], task.started_at or now_ms()
     elapsed = now_ms() - started_at
-    total = elapsed / task.progress if task.progress > 0.05 else _usual(past)
-    ends_at = started_at + int(max(total, elapsed)) if past or task.progress > 0.05 else None
-    return Forecast(started_at, ends_at, _error(past), len(past))
+    total = elapsed / task.progress if task.progress > 0.05 else _usual(lengths)
+    ends_at = started_at + int(max(total, elapsed)) if lengths or task.progress > 0.05 else None
+    return Forecast(started_at, ends_at, _error(lengths), len(lengths))
 
 
-def _wait(queue: str, position: int) -> int:
+def _wait(queue: str, position: int, past: _Past) -> int:
     """Return how many ms pass until the task at this place begins, with as many workers as are at work now."""
-    running = db.session.scalars(select(Task).where(Task.queue == queue, Task.state.in_(AT_WORK))).all()
-    usual = {kind: _usual(_past(kind)) for kind in TaskKind if kind.queue == queue}
-    ahead = db.session.scalars(
-        select(_TASKS.kind).where(_TASKS.queue == queue, *RUNNABLE).order_by(*ORDER).limit(position - 1)
-    )
-    left = sum(usual.get(TaskKind(kind), 0) for kind in ahead)
-    left += sum(max(0, (told.ends_at or now_ms()) - now_ms()) for told in map(_of_running, running))
+    running = db.session.connection().execute(_AT_WORK_IN, {"of_queue": queue}).all()
+    ahead: Sequence[str] = ()
+    if position > 1:
+        ahead = db.session.connection().scalars(_AHEAD, {"of_queue": queue, "n_ahead": position - 1}).all()
+    left = sum(n * _usual(past[kind]) for kind, n in Counter(ahead).items())
+    left += sum(max(0, (_of_running(task, past).ends_at or now_ms()) - now_ms()) for task in running)
     return int(left / max(1, len(running)))
-
-
-def _past(kind: str) -> list[int]:
-    """Return the lengths of the last runs of a kind in ms, the newest first."""
-    statement = (
-        select(_TASKS.started_at, _TASKS.ended_at)
-        .where(_TASKS.kind == kind, _TASKS.state == TaskState.SUCCEEDED)
-        .order_by(_TASKS.id.desc())
-        .limit(N_PAST)
-    )
-    return [ended - started for started, ended in db.session.execute(statement) if started and ended]
 
 
 def _usual(past: Sequence[int]) -> float:

@@ -4,7 +4,7 @@ from collections.abc import Collection
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import select
+from sqlalchemy import bindparam, select
 
 from app.extensions import db
 from app.libs.actor import Actor
@@ -32,6 +32,7 @@ from app.viewModels.submissions import Submission
 
 SORT_FIELDS = {"created_at": Task.created_at, "ended_at": Task.ended_at, "state": Task.state}
 EVENTS_A_PAGE = 1000
+_CHILDREN = select(Task).where(Task.parent_id == bindparam("of_task")).order_by(Task.id)
 
 
 def get(task_id: UUID, *, actor: Actor) -> Task:
@@ -41,7 +42,9 @@ def get(task_id: UUID, *, actor: Actor) -> Task:
         AppError: TASK_NOT_FOUND.
     """
     task = _placed(visible(Task, task_id, to=actor, needs=Scope.TASK_READ))
-    task.children = list(db.session.scalars(select(Task).where(Task.parent_id == task_id).order_by(Task.id)))
+    task.children = []
+    if TaskKind(task.kind).may_have_parts:
+        task.children = list(db.session.scalars(_CHILDREN, {"of_task": task_id}))
     return task
 
 
@@ -169,7 +172,7 @@ def events(task_id: UUID, *, after: int, actor: Actor) -> list[dict[str, Any]]:
     Raises:
         AppError: TASK_NOT_FOUND.
     """
-    get(task_id, actor=actor)
+    visible(Task, task_id, to=actor, needs=Scope.TASK_READ)
     return task_log.after(task_id, after, limit=EVENTS_A_PAGE)
 
 
