@@ -1,6 +1,8 @@
 """Random forest and extra trees: grown by scikit-learn, then carried into our arrays."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import nullcontext
 from typing import Any
 
 import numpy as np
@@ -22,9 +24,13 @@ def fit_random_forest(
     Source:
         Breiman (2001), Machine Learning 45, 5-32.
     """
-    from sklearn.ensemble import RandomForestRegressor  # two seconds to import; only training needs it
+    from sklearn.tree import DecisionTreeRegressor  # two seconds to import; only training needs it
 
-    return _fit(RandomForestRegressor, X, Y, params, seed, n_jobs, on_step)
+    def grown(seed: int, X: Any, y: Any, how: Mapping[str, Any]) -> Any:
+        drawn = np.bincount(np.random.RandomState(seed).randint(0, len(X), len(X)), minlength=len(X))
+        return _grown(DecisionTreeRegressor(random_state=seed, **how), X, y, drawn)
+
+    return _fit(grown, X, Y, params, seed, n_jobs, on_step)
 
 
 def fit_extra_trees(
@@ -35,13 +41,16 @@ def fit_extra_trees(
     Source:
         Geurts, Ernst and Wehenkel (2006), Machine Learning 63, 3-42.
     """
-    from sklearn.ensemble import ExtraTreesRegressor
+    from sklearn.tree import ExtraTreeRegressor
 
-    return _fit(ExtraTreesRegressor, X, Y, params, seed, n_jobs, on_step)
+    def grown(seed: int, X: Any, y: Any, how: Mapping[str, Any]) -> Any:
+        return _grown(ExtraTreeRegressor(random_state=seed, **how), X, y)
+
+    return _fit(grown, X, Y, params, seed, n_jobs, on_step)
 
 
 def _fit(
-    regressor: Any,
+    grown: Callable[[int, Any, Any, Mapping[str, Any]], Any],
     X: Floats,
     Y: Floats,
     params: Mapping[str, ParamValue],
@@ -49,23 +58,31 @@ def _fit(
     n_jobs: int,
     on_step: OnStep,
 ) -> TreeEnsemble:
+    """Grow scikit-learn's forest tree by tree; what its own does around each tree takes longer than a small tree."""
     x_scaling, y_scaling = Scaling.of(X), Scaling.of(Y)
-    forest = regressor(
-        max_depth=params["max_depth"] or MAX_DEPTH,
-        min_samples_leaf=params["min_rows_leaf"],
-        max_features=params["max_features"],
-        random_state=seed,
-        n_jobs=n_jobs,
-        warm_start=True,
-    )
-    scaled, targets = x_scaling.apply(X), y_scaling.apply(Y)
-    targets = targets if targets.shape[1] > 1 else targets[:, 0]
-    # Trees are seeded one by one before the work is shared out: no bit depends on n_jobs, nor on the batches.
+    how = {
+        "max_depth": params["max_depth"] or MAX_DEPTH,
+        "min_samples_leaf": params["min_rows_leaf"],
+        "max_features": params["max_features"],
+    }
+    scaled, targets = x_scaling.apply(X).astype(np.float32), np.ascontiguousarray(y_scaling.apply(Y))
     n_trees, batch = int(params["n_trees"] or 0), max(n_jobs, _BATCH // X.size)
-    for n_grown in [*range(batch, n_trees, batch), n_trees]:
-        forest.set_params(n_estimators=n_grown).fit(scaled, targets)
-        on_step(n_grown / n_trees)
-    return from_forest([tree.tree_ for tree in forest.estimators_], x_scaling, y_scaling)
+    # Trees are seeded one by one before the work is shared out: no bit depends on n_jobs, nor on the batches.
+    seeds = np.random.RandomState(seed).randint(np.iinfo(np.int32).max, size=n_trees).tolist()
+    trees: list[Any] = []
+    with ThreadPoolExecutor(n_jobs) if n_jobs > 1 else nullcontext() as pool:
+        for n_grown in [*range(batch, n_trees, batch), n_trees]:
+            shared_out = pool.map if pool else map
+            trees += shared_out(lambda seed: grown(seed, scaled, targets, how), seeds[len(trees) : n_grown])
+            on_step(n_grown / n_trees)
+    return from_forest([tree.tree_ for tree in trees], x_scaling, y_scaling)
+
+
+def _grown(tree: Any, X: Any, y: Any, weight: Any = None) -> Any:
+    from sklearn import config_context
+
+    with config_context(skip_parameter_validation=True):  # params are checked; its own check takes longer than a tree
+        return tree.fit(X, y, sample_weight=weight, check_input=False)
 
 
 def from_forest(trees: list[Any], x_scaling: Scaling, y_scaling: Scaling) -> TreeEnsemble:

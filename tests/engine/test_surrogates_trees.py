@@ -71,6 +71,22 @@ def test_a_forest_predicts_what_scikit_learn_predicts_on_standardized_rows(kind,
 
 
 @pytest.mark.parametrize("kind", sorted(FORESTS))
+@pytest.mark.parametrize("n_jobs", [1, 2])
+def test_a_forest_is_the_one_of_scikit_learn_to_the_last_bit(kind, n_jobs):
+    X, Y = rows()
+    x_scaling, y_scaling = Scaling.of(X), Scaling.of(Y)
+    theirs = FORESTS[kind](20, min_samples_leaf=2, max_depth=MAX_DEPTH, random_state=3)
+    theirs.fit(x_scaling.apply(X), y_scaling.apply(Y))
+    expected = from_forest([tree.tree_ for tree in theirs.estimators_], x_scaling, y_scaling)
+
+    ours = fit(kind, X, Y, inputs=list("abcd"), outputs=list("yz"), params={"n_trees": 20}, seed=3, n_jobs=n_jobs)
+
+    assert {name: array.tobytes() for name, array in ours.form.arrays().items()} == {
+        name: array.tobytes() for name, array in expected.arrays().items()
+    }
+
+
+@pytest.mark.parametrize("kind", sorted(FORESTS))
 def test_rows_on_a_threshold_of_float32_go_where_scikit_learn_sends_them(kind):
     rng = np.random.default_rng(2)
     X = rng.integers(0, 60, size=(500, 4)) / 7.0
