@@ -82,8 +82,8 @@ def measure_routes(
 ) -> "Surrogate":
     """Return the surrogate with the fastest way for each number of rows; it predicts the same bits as before.
 
-    It takes some tenths of a second for each form of trees, and is for a model that will be kept: ``fit`` does not do it, so
-    that the same training gives the same file.
+    It takes some tenths of a second for each form of trees, and is for a model that will be kept: ``fit`` does not do
+    it, so that the same training gives the same file.
 
     Args:
         surrogate: of any kind; one without trees comes back as it is.
