@@ -3,9 +3,14 @@
 ``--backend sqlite|mariadb|postgresql`` chooses what the application runs on; the promises are the same.
 """
 
+import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
+
+# As the launcher sets it, and before anything that starts threads by it is loaded. Where other processes want the same
+# processors, the threads of OpenMP spend more time on waiting for each other than on small tables.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import pytest
 from flask import Flask
