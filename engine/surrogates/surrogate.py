@@ -8,6 +8,7 @@ Notation:
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cache
 from importlib import import_module
 from types import MappingProxyType
 from typing import Any
@@ -185,7 +186,7 @@ def fit(
     encoding = Encoding.of(X, inputs, categories, missing)
     found = find_kind(kind)
     choosing = {"folds": folds} if found.chooses else {}
-    with _one_thread(found.threaded):
+    with _pools(found.threaded).limit(limits=1):  # shared sums differ in the last bit
         form = found.fit(
             encoding.encoded(X) if encoding else X,
             Y,
@@ -212,13 +213,14 @@ def fit(
     )
 
 
-def _one_thread(modules: tuple[str, ...]) -> Any:
-    """Return a context in which OpenMP and BLAS keep to one thread: shared sums differ in the last bit."""
-    from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
+@cache
+def _pools(modules: tuple[str, ...]) -> Any:
+    """Return the threads of OpenMP and BLAS that NumPy and these modules have; finding them takes some milliseconds."""
+    from threadpoolctl import ThreadpoolController  # type: ignore[import-untyped]
 
     for module in modules:  # only threads that are there already can be told
         import_module(module)
-    return threadpool_limits(limits=1)
+    return ThreadpoolController()
 
 
 def _trainable(name: str, values: Any, tags: tuple[str, ...], has_gaps: bool) -> Floats:
