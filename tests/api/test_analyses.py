@@ -207,7 +207,8 @@ def test_a_point_that_is_not_one_of_the_models_is_refused_as_for_a_prediction(ap
 
 @pytest.mark.parametrize("params", [{"method": "model"}, {"method": "elimination", "by": "model"}])
 def test_a_kind_that_does_not_say_what_its_inputs_are_worth_is_refused_at_once(app, ask, train, params):
-    network = train(kind="neural_network", validation={"scheme": "random", "n_folds": 2})
+    small = {"n_epochs": 2, "n_members": 1}
+    network = train(kind="neural_network", params=small)
 
     answer = ask("importance", model_id=network["id"], **params)
 

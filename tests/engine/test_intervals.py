@@ -1,5 +1,6 @@
 import json
 from dataclasses import replace
+from functools import cache
 from itertools import pairwise
 
 import numpy as np
@@ -29,6 +30,7 @@ def validated(X, Y, n_folds=5, **tags):
     return cross_validate("linear", X, Y, folds(Validation("random", n_folds), len(X)), **(TAGS | tags))
 
 
+@cache
 def calibrated(n=400, seed=0):
     X, Y = plant(n, seed)
     return calibrate(fit("linear", X, Y, **TAGS), validated(X, Y))
