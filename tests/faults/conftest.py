@@ -15,6 +15,7 @@ from flask import Flask
 from app.models import Project
 from app.settings import Settings
 from tests.conftest import PASSWORD
+from tests.faults.nursery import ALL, Nursery, nursery
 from tests.faults.plant import Plant, plant
 
 IS_LONG = os.environ.get("FAULTS_FORM") == "long"
@@ -57,13 +58,20 @@ def site(app: Flask, client, headers: dict, project: Project, work: Callable[[],
     return Site(str(project.id), dataset_id, module_id, task["subject_id"])
 
 
+@pytest.fixture(scope="session")
+def programs() -> Iterator[Nursery]:
+    """Where programs are started; in the long form each by itself, as in production."""
+    with nursery(() if IS_LONG else ALL) as running:
+        yield running
+
+
 @pytest.fixture
-def plant_on(site: Site, engineer) -> Iterator[Callable[..., Plant]]:
+def plant_on(site: Site, engineer, programs: Nursery) -> Iterator[Callable[..., Plant]]:
     """Start a deployment with these settings, signed in as the engineer."""
     with ExitStack() as stack:
 
         def start(settings: Settings, **changes) -> Plant:
-            running = stack.enter_context(plant(settings, **changes))
+            running = stack.enter_context(plant(settings, programs, **changes))
             running.sign_in(engineer.username, PASSWORD)
             return running
 

@@ -1,22 +1,19 @@
 """Setpoint under attack: web, workers and beat as processes of their own that can be killed and started again."""
 
 import json
-import os
 import random
-import resource
-import signal
-import subprocess
 import sys
 import time
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from app.settings import PREFIX, Settings
+from tests.faults.nursery import Nursery, Program
 from tests.support.deployment import ROOT, environment
 from tests.support.servers import free_port, server_folder, wait_until
 
@@ -32,34 +29,18 @@ class Process:
     command: list[str]
     env: dict[str, str]
     log: Path
+    nursery: Nursery
     file_size_limit: int | None = None
-    running: subprocess.Popen[bytes] | None = None
+    pid: int | None = None
 
     def start(self) -> None:
-        with self.log.open("ab") as output:
-            self.running = subprocess.Popen(
-                self.command,
-                cwd=self.log.parent,
-                env=self.env,
-                stdin=subprocess.DEVNULL,
-                stdout=output,
-                stderr=subprocess.STDOUT,
-                start_new_session=True,
-                preexec_fn=self._limit,
-            )
-
-    def _limit(self) -> None:
-        """Let no file grow beyond the limit: to who writes, the disk is full."""
-        if self.file_size_limit is not None:
-            signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
-            resource.setrlimit(resource.RLIMIT_FSIZE, (self.file_size_limit,) * 2)
+        self.pid = self.nursery.start(Program(self.command, self.env, str(self.log), self.file_size_limit))
 
     def kill(self) -> None:
         """SIGKILL, for it and all its children: nothing is said, nothing is finished."""
-        assert self.running is not None
-        with suppress(ProcessLookupError):
-            os.killpg(self.running.pid, signal.SIGKILL)
-        self.running.wait()
+        if self.pid is not None:
+            self.nursery.kill(self.pid)
+        self.pid = None
 
 
 @dataclass
@@ -136,6 +117,7 @@ class Plant:
 @contextmanager
 def plant(
     settings: Settings,
+    nursery: Nursery,
     *,
     n_workers: int = 3,
     celery_app: str = "wsgi:celery",
@@ -153,7 +135,7 @@ def plant(
         folder = stack.enter_context(server_folder())
 
         def process(name: str, command: list[str]) -> Process:
-            return Process(name, command, env, folder / f"{name}.log")
+            return Process(name, command, env, folder / f"{name}.log", nursery)
 
         running = Plant(
             url=f"http://127.0.0.1:{port}",

@@ -11,7 +11,7 @@ from tests.faults.conftest import IS_LONG
 from tests.faults.plant import ENDED, kill_at_random
 
 N_TASKS, N_KILLS = (100, 60) if IS_LONG else (21, 9)
-EVERY_S = (1.0, 4.0)
+EVERY_S = (3.0, 9.0) if IS_LONG else (1.0, 4.0)  # the long form starts each program as a shell would: in seconds
 
 TRAININGS = [
     {"kind": "random_forest", "params": {"n_trees": 150}, "seed": 1},

@@ -23,7 +23,7 @@ def test_two_beats_that_are_killed_over_and_over_submit_each_time_once(app, clie
         for n in range(N_SCHEDULES)
     ]
     running = run_plant(n_workers=1)
-    other_beat = replace(running.beat, name="beat2", log=running.beat.log.with_name("beat2.log"), running=None)
+    other_beat = replace(running.beat, name="beat2", log=running.beat.log.with_name("beat2.log"), pid=None)
     other_beat.command = [*running.beat.command[:-1], running.beat.command[-1] + "2"]
     other_beat.start()
     try:
