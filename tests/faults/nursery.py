@@ -1,7 +1,7 @@
 """Programs that start at once: each is forked from a process which has imported what they all import.
 
-A start of Setpoint is mostly imports, seconds of them, and a plant is four or five programs which are killed and started
-over and over. With nothing imported, programs are started as a shell would start them.
+A start of Setpoint is mostly imports, seconds of them, and a plant is four or five programs which are killed and
+started over and over. With nothing imported, programs are started as a shell would start them.
 
 The nursery is a program of its own; to import this file as a module is to get its handle.
 """
@@ -55,7 +55,8 @@ class Nursery:
         self._ask({"kill": pid})
 
     def _ask(self, request: dict) -> int:
-        assert self._serving.stdin is not None and self._serving.stdout is not None
+        assert self._serving.stdin is not None
+        assert self._serving.stdout is not None
         with self._lock:
             print(json.dumps(request), file=self._serving.stdin, flush=True)
             return int(self._serving.stdout.readline())
@@ -107,7 +108,7 @@ def fork(program: Program, *, as_shell_would: bool) -> int:
         status = 0
     except SystemExit as end:
         status = end.code if isinstance(end.code, int) else int(end.code is not None)
-    except BaseException:
+    except Exception:  # noqa: BLE001 (it shall not go on as the nursery)
         traceback.print_exc()
     finally:
         sys.stdout.flush()

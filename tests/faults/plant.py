@@ -3,16 +3,24 @@
 import json
 import random
 import sys
+import threading
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from flask import Flask
+from sqlalchemy import func, select
+
+from app.extensions import db
+from app.models import Task
 from app.settings import PREFIX, Settings
+from app.utils import sqlite
 from tests.faults.nursery import Nursery, Program
 from tests.support.deployment import ROOT, environment
 from tests.support.servers import free_port, server_folder, wait_until
@@ -69,11 +77,11 @@ class Plant:
     def post(self, path: str, body: Json | None = None, *, key: str | None = None) -> Json:
         return self._call("POST", path, body, {"Idempotency-Key": key} if key else {})
 
-    def train(self, module_id: str, n: int) -> list[str]:
-        """Submit trainings of some seconds each, under keys of their own; return their tasks."""
+    def train(self, module_id: str, n: int, *, first: int = 0) -> list[str]:
+        """Submit trainings of some seconds each, under keys numbered from ``first``; return their tasks."""
         asked = {"kind": "random_forest", "params": {"n_trees": 150}}
         path = f"/modules/{module_id}/models"
-        return [self.post(path, asked | {"seed": k}, key=f"training-{k}")["id"] for k in range(n)]
+        return [self.post(path, asked | {"seed": k}, key=f"training-{k}")["id"] for k in range(first, first + n)]
 
     def _call(self, method: str, path: str, body: Json | None = None, extra: dict[str, str] | None = None) -> Json:
         """Call the API; while nobody answers, as after a kill, call again."""
@@ -159,20 +167,38 @@ def plant(
                 print(f"--- {each.name}\n{each.log.read_text(errors='replace')[-3000:]}")  # shown if the test fails
 
 
-def kill_at_random(
-    running: Plant, *, seed: int, n_kills: int, every_s: tuple[float, float], is_over: Callable[[], bool]
-) -> int:
-    """Kill processes, each started again at once, at moments drawn from the seed. Returns how many were killed."""
-    chance, n_killed = random.Random(seed), 0
+@contextmanager
+def attack(app: Flask, running: Plant, *, seed: int, n_kills: int) -> Iterator[list[str]]:
+    """Kill processes while the block runs, each started again at once, at moments drawn from the seed.
+
+    Between two kills some task was begun, so that a slow machine is not killed idle. Yields the names of the killed.
+    """
+    chance, over, killed = random.Random(seed), threading.Event(), []
     # mostly workers, since that is where work is lost
     aims = [*running.workers * 3, running.beat, running.web]
-    while n_killed < n_kills and not is_over():
-        time.sleep(chance.uniform(*every_s))
-        aim = chance.choice(aims)
-        aim.kill()
-        aim.start()
-        n_killed += 1
-    return n_killed
+
+    def go_on() -> None:
+        n_seen = 0
+        while len(killed) < n_kills and not over.wait(0.1):
+            if (n_now := _n_begun(app)) == n_seen or over.wait(chance.uniform(1, 4)):
+                continue
+            aim, n_seen = chance.choice(aims), n_now
+            aim.kill()
+            aim.start()
+            killed.append(aim.name)
+
+    with ThreadPoolExecutor(1) as attacker:
+        attacking = attacker.submit(go_on)
+        try:
+            yield killed
+        finally:
+            over.set()
+        attacking.result()
+
+
+def _n_begun(app: Flask) -> int:
+    with app.app_context(), sqlite.reading():
+        return int(db.session.scalar(select(func.sum(Task.attempt))) or 0)
 
 
 def _is_ready(url: str) -> bool:

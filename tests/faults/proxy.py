@@ -21,7 +21,7 @@ class Proxy:
 
     def behave(self, mode: str) -> None:
         """Behave so from now on; connections that are open are cut unless all passes."""
-        self.mode = mode
+        self.mode, self.n_hit = mode, 0
         if mode != "pass":
             for each in list(self.open_sockets):
                 with suppress(OSError):

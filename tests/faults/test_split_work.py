@@ -1,12 +1,11 @@
 """Workers are killed while parts of a large task run: the result is that of work which was never split nor broken."""
 
-import threading
 from uuid import UUID
 
 from app.extensions import db
 from app.models import Model, Module, Optimization, Task
 from tests.faults.conftest import IS_LONG
-from tests.faults.plant import kill_at_random
+from tests.faults.plant import attack
 
 N_KILLS = 20 if IS_LONG else 6
 FOREST = {
@@ -38,21 +37,11 @@ def test_pipelines_whose_workers_are_killed_end_like_one_that_was_never_split(ru
     (alone,) = whole.wait_for_end([submit(whole, process_id, "alone")], deadline_s=240)
     for process in whole.processes:
         process.kill()
-    running = run_plant(n_workers=2, task_fan_out_seconds=0)
+    running = run_plant(n_workers=2, task_fan_out_seconds=0, task_max_attempts=20)
 
-    stop, killed = threading.Event(), []
-    attack = threading.Thread(
-        target=lambda: killed.append(
-            kill_at_random(running, seed=3, n_kills=N_KILLS, every_s=(1.0, 4.0), is_over=stop.is_set)
-        )
-    )
-    attack.start()
-    try:
+    with attack(app, running, seed=3, n_kills=N_KILLS) as killed:
         ids = [submit(running, process_id, f"attacked-{i}") for i in range(2)]
         ended = running.wait_for_end(ids, deadline_s=420)
-    finally:
-        stop.set()
-        attack.join()
 
     assert [task["error"] for task in ended if task["state"] != "succeeded"] == []
     with app.app_context():
@@ -64,4 +53,4 @@ def test_pipelines_whose_workers_are_killed_end_like_one_that_was_never_split(ru
         assert db.session.query(Model).count() == 1 + 3
         assert db.session.query(Optimization).count() == 3
         assert db.session.query(Task).filter(Task.ended_at.is_(None)).count() == 0
-    print(f"{killed[0]} kills")
+    print(f"{len(killed)} kills")
