@@ -4,8 +4,9 @@
 PYTHON ?= python3
 VENV := .venv/bin/python
 PORT ?=
-FAULTS := faults-on-sqlite faults-on-mariadb faults-on-postgresql
+FAULTS := faults-on-sqlite faults-on-mariadb faults-on-postgresql faults-once
 FAULTS_ANYWHERE := $(addprefix tests/faults/,test_kills.py test_redis.py test_queue.py test_database.py)
+FAULTS_ONCE := $(filter-out $(FAULTS_ANYWHERE),$(wildcard tests/faults/test_*.py))
 SERVICES := services-on-mariadb services-on-postgresql
 unexport PYTHONPATH
 .DEFAULT_GOAL := help
@@ -37,15 +38,18 @@ check: .venv/.dev ## check format, lint, types and the import table
 
 test-faults: .venv/.dev ## kill processes and see that nothing is lost (FAULTS_FORM=long for hours of it)
 	@echo "Killing processes, and counting what is lost, on SQLite, MariaDB and PostgreSQL at once ..."
-	@$(MAKE) --no-print-directory --keep-going --jobs 3 $(FAULTS)
+	@$(MAKE) --no-print-directory --keep-going --jobs 4 $(FAULTS)
 
 test-services: .venv/.dev ## run the API tests on MariaDB, PostgreSQL, Redis and S3
 	@echo "Running the tests on MariaDB and on PostgreSQL, with Redis and S3 ..."
 	@$(MAKE) --no-print-directory --keep-going --jobs 2 $(SERVICES)
 
 # These mostly wait for other processes. The output of each is shown when it is done.
-$(FAULTS): faults-on-%:
-	$(call tests-on,$*,$(if $(filter sqlite,$*),tests/faults,$(FAULTS_ANYWHERE)))
+$(filter faults-on-%,$(FAULTS)): faults-on-%:
+	$(call tests-on,$*,$(FAULTS_ANYWHERE))
+
+faults-once:
+	$(call tests-on,sqlite,$(FAULTS_ONCE))
 
 $(SERVICES): services-on-%:
 	$(call tests-on,$*,$(addprefix tests/,services api tasks sockets migrations))
