@@ -75,6 +75,7 @@ def nursery(imported: Sequence[str] = ALL) -> Iterator[Nursery]:
 
 def serve(imported: Sequence[str]) -> None:
     """Do as the lines of the standard input say, and answer each with a number, until there are no more."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # a Ctrl-C is for pytest, which then closes our input
     del sys.path[0]  # this folder
     for name in imported:
         if name not in GUNICORN and str(ROOT) not in sys.path:
@@ -117,6 +118,7 @@ def fork(program: Program, *, as_shell_would: bool) -> int:
 
 def prepare(program: Program) -> None:
     """Give this process its own group, output, directory, environment and limit."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     os.setsid()
     output = os.open(program.log, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o644)
     for source, target in ((os.open(os.devnull, os.O_RDONLY), 0), (output, 1), (output, 2)):

@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
+from http.client import HTTPException
 from pathlib import Path
 from typing import Any
 
@@ -77,9 +78,9 @@ class Plant:
     def post(self, path: str, body: Json | None = None, *, key: str | None = None) -> Json:
         return self._call("POST", path, body, {"Idempotency-Key": key} if key else {})
 
-    def train(self, module_id: str, n: int, *, first: int = 0) -> list[str]:
-        """Submit trainings of some seconds each, under keys numbered from ``first``; return their tasks."""
-        asked = {"kind": "random_forest", "params": {"n_trees": 150}}
+    def train(self, module_id: str, n: int, *, first: int = 0, n_trees: int = 60) -> list[str]:
+        """Submit trainings of a second or more each, under keys numbered from ``first``; return their tasks."""
+        asked = {"kind": "random_forest", "params": {"n_trees": n_trees}}
         path = f"/modules/{module_id}/models"
         return [self.post(path, asked | {"seed": k}, key=f"training-{k}")["id"] for k in range(first, first + n)]
 
@@ -99,7 +100,7 @@ class Plant:
                     sent |= self.headers
                 elif refusal.code < 500 or time.monotonic() > deadline:
                     raise AssertionError(f"{method} {path}: {refusal.code} {refusal.read()!r}") from refusal
-            except (urllib.error.URLError, OSError, ValueError):
+            except (OSError, HTTPException, ValueError):  # nobody there, or killed in the middle of an answer
                 if time.monotonic() > deadline:
                     raise
             time.sleep(0.1)  # between two tries; what is waited for is the answer

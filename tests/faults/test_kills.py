@@ -12,9 +12,9 @@ from tests.faults.plant import ENDED, attack
 LONG, SHORT, SHORTER = (100, 60), (21, 9), (14, 6)  # tasks and kills
 
 TRAININGS = [
-    {"kind": "random_forest", "params": {"n_trees": 150}, "seed": 1},
-    {"kind": "extra_trees", "params": {"n_trees": 200}, "seed": 2},
-    {"kind": "hist_gradient_boosting", "params": {"n_iterations": 150}, "seed": 3},
+    {"kind": "random_forest", "params": {"n_trees": 100}, "seed": 1},
+    {"kind": "extra_trees", "params": {"n_trees": 120}, "seed": 2},
+    {"kind": "hist_gradient_boosting", "params": {"n_iterations": 100}, "seed": 3},
 ]
 OPTIMIZATIONS = [
     {"terms": [{"goal": "minimize", "of": "y"}], "solver": solver, "budget": budget, "seed": 5}

@@ -47,7 +47,7 @@ def test_an_object_store_that_is_away_or_cuts_bodies_only_delays(app, site, s3_s
 
 def test_a_disk_that_is_full_delays_and_the_task_goes_on_when_there_is_room(app, site, run_plant):
     running = run_plant(n_workers=1, file_size_limit=2_000_000)  # a model file is larger than that
-    (task_id,) = running.train(site.module_id, 1)
+    (task_id,) = running.train(site.module_id, 1, n_trees=150)
 
     def is_excused():
         items = running.get(f"/tasks/{task_id}/events")["items"]
@@ -67,7 +67,7 @@ def test_a_disk_that_is_full_delays_and_the_task_goes_on_when_there_is_room(app,
 
 def test_a_clock_that_is_set_back_by_an_hour_leaves_no_task_behind(app, site, run_plant):
     running = run_plant(n_workers=1)
-    (task_id,) = running.train(site.module_id, 1)
+    (task_id,) = running.train(site.module_id, 1, n_trees=150)
     wait_until(lambda: running.get(f"/tasks/{task_id}")["state"] == "running", "the training to begin")
     running.workers[0].kill()
     with app.app_context():  # as a worker would have written it whose clock was an hour ahead

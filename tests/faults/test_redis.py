@@ -18,7 +18,7 @@ from app.models import Model, TaskEvent
 from launcher import valkey
 from tests.support.servers import free_port, server_folder, wait_until
 
-TRAINING = {"kind": "extra_trees", "params": {"n_trees": 150}}
+TRAINING = {"kind": "extra_trees", "params": {"n_trees": 60}}
 
 
 @dataclass
