@@ -21,15 +21,16 @@ def cells(is_full: bool) -> Iterator[dict[str, Any]]:
 
 
 def measure(parameters: Parameters) -> dict[str, Any]:
-    """Return the RMSE of auto on the test rows of one split, and the seconds of the fit."""
+    """Return the RMSE of auto on the test rows of one split, and the seconds of the fit: on the clock, and at work."""
     split = uci.split(parameters["set"], parameters["split"])
-    began = time.perf_counter()
+    began, worked = time.perf_counter(), time.process_time()
     surrogate = fit("auto", split.X, split.Y, inputs=split.inputs, outputs=split.outputs, seed=parameters["split"])
-    seconds = time.perf_counter() - began
+    seconds, at_work = time.perf_counter() - began, time.process_time() - worked
     choice = surrogate.choice or {}
     return {
         "rmse": float(np.sqrt(((surrogate.predict(split.X_test) - split.Y_test) ** 2).mean())),
         "seconds": seconds,
+        "cpu_seconds": at_work,
         "n_fits": choice["n_fits"],
         "members": [{"kind": member["kind"], "weight": member["weights"][0]} for member in choice["members"]],
     }
@@ -51,7 +52,6 @@ def report(results: Sequence[Result]) -> str:
         published, method = uci.best_published(name)
         n_held += ours <= 1.01 * library
         n_better += ours < published
-        seconds = float(np.mean([result.figures["seconds"] for result in mine]))
         rows.append(
             (
                 name,
@@ -61,7 +61,7 @@ def report(results: Sequence[Result]) -> str:
                 f"{ours / library:.3f}",
                 f"{published:.4g} ({method})",
                 f"{ours / published:.3f}",
-                f"{seconds:.0f}",
+                f"{_seconds(mine):.0f}",
                 _members(mine),
             )
         )
@@ -73,7 +73,7 @@ def report(results: Sequence[Result]) -> str:
         "ratio",
         "best published",
         "ratio",
-        "s a fit",
+        "CPU s a fit",
         "weight of kinds",
     ]
     return (
@@ -82,6 +82,12 @@ def report(results: Sequence[Result]) -> str:
         " Published figures are of the same splits or of such splits, and most are rounded to two places.\n\n"
         + table(heads, rows)
     )
+
+
+def _seconds(results: Sequence[Result]) -> float:
+    """Return the mean seconds of a fit at work; of cells from before they were counted, the seconds on the clock."""
+    at_work = [result.figures["cpu_seconds"] for result in results if "cpu_seconds" in result.figures]
+    return float(np.mean(at_work or [result.figures["seconds"] for result in results]))
 
 
 def _members(results: Sequence[Result]) -> str:
