@@ -79,7 +79,8 @@ def report(results: Sequence[Result]) -> str:
     return (
         "RMSE on the standard splits. Wanted: at most 1.01 of the best untuned library model on every set, and below"
         f" the best published method on at least 5 of 8. Here: {n_held} of {len(rows)}, and {n_better} of {len(rows)}."
-        " Published figures are of the same splits or of such splits, and most are rounded to two places.\n\n"
+        " Library models are compared on the splits that were measured; published figures are means over all, or"
+        " over such splits, mostly rounded to two places: from a few splits their ratio is a hint.\n\n"
         + table(heads, rows)
     )
 
