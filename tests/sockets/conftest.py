@@ -45,8 +45,9 @@ class Api:
 
     def wait_for(self, task: dict[str, Any]) -> dict[str, Any]:
         """Return the task once it has ended."""
-        wait_until(lambda: self.get(f"/tasks/{task['id']}")["ended_at"] is not None, f"task {task['kind']}")
-        return self.get(f"/tasks/{task['id']}")
+        path = f"/tasks/{task['id']}"
+        wait_until(lambda: self.get(path)["ended_at"] is not None, f"task {task['kind']}", pause_s=0.1)
+        return self.get(path)
 
     def events(self, task_id: str) -> list[dict[str, Any]]:
         """The whole log, page by page."""
@@ -91,7 +92,7 @@ class Follower:
     def say(self, event: str, message: dict[str, Any] | None = None) -> dict[str, Any]:
         return self.client.call(event, message, timeout=20)
 
-    def wait_for_end(self, deadline_s: float = 60) -> None:
+    def wait_for_end(self, deadline_s: float = 180) -> None:
         """Return once the client was told of the task's end."""
         with self._changed:
             assert self._changed.wait_for(self._has_ended, deadline_s), f"told only {len(self.told)} events"
@@ -150,7 +151,8 @@ def module_id(api: Api) -> str:
     }
     process = api.post(f"/projects/{project}/processes", json={"name": "Plant", "modules": [module]})
     found = process["modules"][0]["id"]
-    trained = api.wait_for(api.post(f"/modules/{found}/models", json={"kind": "linear"}))
+    quick = {"kind": "linear", "validation": {"n_folds": 2}}
+    trained = api.wait_for(api.post(f"/modules/{found}/models", json=quick))
     assert trained["state"] == "succeeded", trained["error"]
     api.post(f"/models/{trained['subject_id']}/promote")
     return found

@@ -52,13 +52,17 @@ def accepts(port: int) -> bool:
     return True
 
 
-def wait_until(condition: Callable[[], bool], what: str, *, deadline_s: float = START_S) -> None:
-    """Return once the condition holds; raise TimeoutError, saying what was waited for, if it never does."""
+def wait_until(condition: Callable[[], bool], what: str, *, deadline_s: float = START_S, pause_s: float = 0.02) -> None:
+    """Return once the condition holds; raise TimeoutError, saying what was waited for, if it never does.
+
+    Args:
+        pause_s: between two looks; longer where a look costs more than that.
+    """
     end = time.monotonic() + deadline_s
     while not condition():
         if time.monotonic() > end:
             raise TimeoutError(f"waited {deadline_s:.0f} s for {what}")
-        time.sleep(0.02)
+        time.sleep(pause_s)
 
 
 @contextmanager
