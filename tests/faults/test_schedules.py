@@ -42,7 +42,7 @@ def test_two_beats_that_are_killed_over_and_over_submit_each_time_once(app, clie
             wait_until(is_one_more_done, "a schedule to be run")
             beat.kill()
             beat.start()
-        wait_until(lambda: is_one_more_done() and len(done) == N_SCHEDULES, "all schedules to be run")
+        wait_until(lambda: is_one_more_done() and len(done) == N_SCHEDULES, "all schedules to be run", pause_s=0.2)
     finally:
         other_beat.kill()
 
