@@ -37,6 +37,14 @@ LONGEST_LEASE_MS = 600_000
 
 _TABLE = Task.__table__
 _TASKS = _TABLE.c
+_MOST_URGENT = (
+    select(_TASKS.priority)
+    .where(_TASKS.queue == bindparam("queue"), *task_line.RUNNABLE)
+    .order_by(_TASKS.priority.desc())
+    .limit(1)
+    .correlate(None)
+    .scalar_subquery()
+)
 _NEXT = (
     select(
         _TASKS.id,
@@ -53,6 +61,7 @@ _NEXT = (
         _TASKS.progress,
     )
     .where(_TASKS.queue == bindparam("queue"), *task_line.RUNNABLE)
+    .where(_TASKS.priority == _MOST_URGENT)  # the rest of the order is the index's: nothing is sorted
     .order_by(*task_line.ORDER)
     .limit(1)
     # no row lock: MariaDB would lock every row that it sorts, and hide them all from the next worker
