@@ -148,7 +148,8 @@ def _train(at: Site, modules: Sequence[str], asked: dict[str, Any]) -> None:
     for module_id in modules:
         answer = client.post(f"/api/v1/modules/{module_id}/models", json=asked, headers=headers)
         assert answer.status_code == 202, answer.json
-    wait_until(lambda: not _count(Task.ended_at.is_(None)), "the trainings to end", deadline_s=1200)
+    unfinished = Task.ended_at.is_(None)  # asked for seldom: looking takes a processor from the work
+    wait_until(lambda: not _count(unfinished), "the trainings to end", deadline_s=1200, pause_s=0.1)
     assert not _count(Task.state == TaskState.FAILED), "a training has failed"
 
 
