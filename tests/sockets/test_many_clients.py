@@ -48,7 +48,8 @@ def test_clients_cut_off_at_random_get_every_number_once_in_order(app, server, l
 def test_a_client_that_takes_nothing_slows_nobody_and_is_told_or_cut_and_can_go_on(app, server, lease, token):
     stuck = connect(server, token, sockopt=[(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)])
     say(stuck, "subscribe", {"task_id": str(lease.task_id), "after": 0})
-    lively = SocketClient(server, token, str(lease.task_id), shortest=10**9, longest=10**9)
+    never_cut = {"shortest": 10**9, "longest": 10**9}
+    lively = SocketClient(server, token, str(lease.task_id), **never_cut)
     threading.Thread(target=lively.run, daemon=True).start()
 
     write(app, lease, 1800, at_once=100, text="x" * 12_000)  # more than the buffers of sockets hold
@@ -62,8 +63,8 @@ def test_a_client_that_takes_nothing_slows_nobody_and_is_told_or_cut_and_can_go_
             heard.append(hear(stuck))
     stuck.shutdown()
     numbers = [data["number"] for name, data in heard if name == "task_event"]
-    again = SocketClient(server, token, str(lease.task_id), told=list(numbers))
-    again.read(at_most=10**9)
+    again = SocketClient(server, token, str(lease.task_id), told=list(numbers), **never_cut)
+    again.run()
 
     assert lively.told == list(range(1, 1805))
     assert len(numbers) < 1804
