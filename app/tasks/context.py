@@ -28,6 +28,7 @@ from engine.errors import EngineError
 
 log = structlog.get_logger(__name__)
 QUICK_S = 1.0
+"""For so long one message carries tasks."""
 
 
 class ContextTask(AppContextTask):
@@ -45,10 +46,10 @@ class ContextTask(AppContextTask):
 
 
 def _carry_while_quick(queue: Queue, body: Callable[[Claim], None], *, message_id: str | None) -> None:
-    """Carry the next task, and the ones after it as long as all of them took less than a second.
+    """Carry the next task, and the ones after it until a second has gone: a message costs more than a short task does.
 
-    A message costs more than a short task does. No more than that: by the message a worker's process is killed, and
-    what hangs for so long that it is killed must be the only task that the message can mean.
+    No longer: by its message a task's process is killed, and only one that had it for many seconds is. So whatever is
+    killed is the last task that the message carried.
     """
     began = time.monotonic()
     while carry_next(queue, body, message_id=message_id) and message_id and time.monotonic() - began < QUICK_S:

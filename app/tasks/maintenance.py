@@ -20,6 +20,7 @@ from app.viewModels import (
     task_parts,
     task_queue,
     task_retention,
+    wake_ups,
 )
 
 log = structlog.get_logger(__name__)
@@ -37,7 +38,7 @@ def sweep() -> None:
         task_needs.close_stopped()
         db.session.commit()
     task_limits.kill_stubborn(grace_s=settings.task_stop_grace)
-    task_queue.send_owed_wake_ups()
+    wake_ups.send_owed()
     _wake_for_what_waits(expires_s=settings.task_sweep_seconds)
 
 

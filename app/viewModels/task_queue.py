@@ -5,29 +5,24 @@ commit a message wakes a worker of the queue. The message names no task: the wor
 conditional update. So a message may be lost (the sweep sends another) or doubled (the second finds nothing to do).
 """
 
-from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
 import structlog
-from flask import current_app
-from kombu.exceptions import OperationalError as BrokerError
-from redis.exceptions import RedisError
-from sqlalchemy import ColumnElement, bindparam, event, func, or_, select, update
+from sqlalchemy import ColumnElement, bindparam, func, or_, select, update
 from sqlalchemy.exc import IntegrityError
-from sqlalchemy.orm import Session
 
-from app.extensions import celery_ext, db
+from app.extensions import db
 from app.libs.actor import Actor
 from app.libs.enums import EventType, Priority, Queue, TaskKind, TaskState
 from app.libs.error_codes import ErrorCode
 from app.libs.errors import problem
 from app.libs.ids import new_id
-from app.models import OutboxMessage, Task
+from app.models import Task
 from app.utils.clock import now_ms
-from app.viewModels import callbacks, submissions, task_limits, task_line, task_log, task_needs
+from app.viewModels import callbacks, submissions, task_limits, task_line, task_log, task_needs, wake_ups
 
 log = structlog.get_logger(__name__)
 
@@ -87,8 +82,6 @@ _CLAIM = (
 )
 
 _AT_WORK = or_(_TASKS.state == TaskState.RUNNING, _TASKS.state == TaskState.STOPPING)  # half the price of IN
-_OUTBOX = OutboxMessage.__table__
-_CROSS_OFF = _OUTBOX.delete().where(_OUTBOX.c.id == bindparam("sent_id"))
 
 
 @dataclass(frozen=True)
@@ -177,16 +170,8 @@ def _add(
     if asked.callback_url:
         callbacks.record(task.id, asked.callback_url)
     if not waits_for:
-        owe_wake_up(task.id, task.queue)
+        wake_ups.owe(task.id, task.queue)
     return task
-
-
-def owe_wake_up(task_id: UUID, queue: str) -> None:
-    """Add a wake-up to the caller's transaction; it is sent after the commit."""
-    _cross_off_sent()
-    message = {"id": new_id(), "task_id": task_id, "queue": queue, "created_at": now_ms()}
-    db.session.connection().execute(_OUTBOX.insert(), message)
-    db.session.info.setdefault("wake_ups", []).append((message["id"], queue))
 
 
 def _begin(task: Task) -> None:
@@ -299,7 +284,7 @@ def hand_back(lease: Lease, needs: Sequence[UUID]) -> None:
         db.session.rollback()
         raise LeaseLostError(lease.task_id)
     if not waits_for:
-        owe_wake_up(lease.task_id, lease.kind.queue)
+        wake_ups.owe(lease.task_id, lease.kind.queue)
 
 
 def keep_checkpoint(lease: Lease, key: str) -> None:
@@ -327,7 +312,7 @@ def end(
         LeaseLostError: the task was taken away; the caller's transaction is rolled back.
     """
     for freed in task_needs.settle(lease.task_id, state):
-        owe_wake_up(freed.id, freed.queue)
+        wake_ups.owe(freed.id, freed.queue)
     told = {"result": result} if result is not None else {"error": error} if error is not None else {}
     facts = [(EventType.RESULT, result)] if result is not None else []
     changes = {"progress": 1.0, "checkpoint_key": None} if state is TaskState.SUCCEEDED else {}
@@ -385,7 +370,7 @@ def requeue_lost(*, max_attempts: int, longest_lease_ms: int = LONGEST_LEASE_MS)
         if task_log.append(task.id, [fact], *held, fence=task.fence + 1, lease_until=None, state=state, **changes):
             log.warning("lease_lost", task_id=str(task.id), worker=task.worker, now=state.value)
             if state is TaskState.QUEUED:
-                owe_wake_up(task.id, task.queue)
+                wake_ups.owe(task.id, task.queue)
             else:
                 task_needs.settle(task.id, state)
     db.session.commit()
@@ -420,57 +405,6 @@ def depth(queue: Queue) -> tuple[int, int]:
     )
     waiting = counts.pop(TaskState.QUEUED, 0)
     return waiting, sum(counts.values())
-
-
-def send_owed_wake_ups() -> int:
-    """Send the wake-ups that are still in the outbox and cross them off. Returns how many were sent.
-
-    One that was sent but not crossed off yet is sent again: a wake-up for nothing does no harm.
-    """
-    owed = db.session.execute(select(OutboxMessage.id, OutboxMessage.queue)).all()
-    db.session.commit()
-    sent = _send([(row.id, row.queue) for row in owed])
-    _cross_off_sent()
-    db.session.commit()
-    return sent
-
-
-@event.listens_for(Session, "after_commit", insert=True)  # first the worker, then whoever watches
-def _wake(session: Session) -> None:
-    """Send what the committed transaction owes. It cannot fail the caller: the outbox keeps what was not sent."""
-    _send(session.info.pop("wake_ups", []))
-
-
-@event.listens_for(Session, "after_rollback")
-def _forget(session: Session) -> None:
-    session.info.pop("wake_ups", None)
-
-
-def _send(messages: list[tuple[UUID, str]]) -> int:
-    for n_sent, (message_id, queue) in enumerate(messages):
-        try:
-            celery_ext.celery.send_task(f"{queue}.run", queue=queue, retry=False)
-        except (BrokerError, RedisError) as error:
-            log.warning("wake_up_not_sent", queue=queue, error=str(error))
-            return n_sent
-        _sent().append(message_id)
-    return len(messages)
-
-
-def _sent() -> deque[UUID]:
-    """What this process has sent and not yet crossed off in the outbox.
-
-    Crossing off at once would take a transaction more, for which the worker that was just woken would have to wait.
-    """
-    return current_app.extensions.setdefault("sent_wake_ups", deque())
-
-
-def _cross_off_sent() -> None:
-    """Delete sent wake-ups from the outbox, in the caller's transaction. If that fails, the sweep sends them again."""
-    sent = _sent()
-    ids = [{"sent_id": sent.popleft()} for _ in range(len(sent))]
-    if ids:
-        db.session.connection().execute(_CROSS_OFF, ids)
 
 
 def _state(state: TaskState, **more: Any) -> task_log.Fact:

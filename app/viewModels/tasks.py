@@ -22,9 +22,9 @@ from app.viewModels import (
     task_line,
     task_log,
     task_needs,
-    task_queue,
     task_retention,
     task_subjects,
+    wake_ups,
 )
 from app.viewModels.access import seen_by, visible
 from app.viewModels.locks import lock
@@ -144,7 +144,7 @@ def queue_again(task: Task, *, by: Actor) -> None:
         waits_for=0,
     )
     callbacks.wait_again(task.id)
-    task_queue.owe_wake_up(task.id, task.queue)
+    wake_ups.owe(task.id, task.queue)
 
 
 def cancel(task_id: UUID, *, actor: Actor) -> Task:

@@ -2,7 +2,7 @@
 
 from app.extensions import redis_client
 from app.tasks import maintenance
-from app.viewModels import task_queue
+from app.viewModels import wake_ups
 
 
 def messages(queue):
@@ -12,7 +12,7 @@ def messages(queue):
 def test_a_task_that_waits_is_woken_for_again_when_redis_has_lost_its_data(submit):
     submit()
     submit()
-    task_queue.send_owed_wake_ups()  # they were sent, so that nothing is owed any more
+    wake_ups.send_owed()  # they were sent, so that nothing is owed any more
     redis_client.delete("setpoint:default")
 
     maintenance.sweep()
@@ -31,7 +31,7 @@ def test_a_long_queue_does_not_fill_redis(submit, monkeypatch):
     for _ in range(4):
         submit()
     redis_client.delete("setpoint:default")
-    task_queue.send_owed_wake_ups()
+    wake_ups.send_owed()
     redis_client.delete("setpoint:default")
 
     maintenance.sweep()

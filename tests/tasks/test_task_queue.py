@@ -10,7 +10,7 @@ from app.extensions import celery_ext, db, redis_client
 from app.libs.enums import EventType, Priority, Queue, TaskKind, TaskState
 from app.libs.ids import new_id
 from app.models import OutboxMessage, Task, TaskEvent
-from app.viewModels import projects, task_log, task_queue, tasks
+from app.viewModels import projects, task_log, task_queue, tasks, wake_ups
 from app.viewModels.task_queue import LeaseLostError
 
 LEASE_MS = 30_000
@@ -55,7 +55,7 @@ def test_a_wake_up_that_was_sent_is_crossed_off_with_the_next_submit_or_by_the_s
     submit()
     after_two = owed()
 
-    task_queue.send_owed_wake_ups()
+    wake_ups.send_owed()
 
     assert (after_one, after_two, owed()) == (1, 1, 0)
 
@@ -201,7 +201,7 @@ def test_a_wake_up_that_could_not_be_sent_is_kept_and_sent_by_the_sweep(submit, 
         submit()
     during = owed(), messages()
 
-    sent = task_queue.send_owed_wake_ups()
+    sent = wake_ups.send_owed()
 
     assert during == (1, 0)
     assert sent == messages() == 1
