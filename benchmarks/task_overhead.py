@@ -12,6 +12,7 @@ from app.libs.enums import Queue, TaskKind
 from app.libs.ids import new_id
 from app.tasks.claim import Claim
 from app.tasks.context import carry_next
+from app.tasks.heart import Heart
 from app.tasks.optimization import teller
 from app.viewModels import task_queue
 from benchmarks.cells import Parameters, Result, table
@@ -86,5 +87,6 @@ def _as_task(at: Site, search: Callable[[Callable[[Step], object]], float]) -> f
 
     task_queue.submit(TaskKind.OPTIMIZE, project_id=at.project.id, subject_id=new_id(), payload={}, actor=at.actor)
     db.session.commit()
-    carry_next(Queue.OPTIMIZATION, body)
+    with Heart() as heart:
+        carry_next(Queue.OPTIMIZATION, body, heart)
     return took[0]

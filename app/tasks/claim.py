@@ -1,11 +1,10 @@
 """A claimed task in the hands of its worker: heartbeat, progress, and its end."""
 
-import itertools
 import os
 import signal
 import threading
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from typing import Any, Self
 from uuid import UUID
 
@@ -16,6 +15,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from app.extensions import db
 from app.libs.enums import EventType, TaskState
 from app.tasks.checkpoints import Checkpoints
+from app.tasks.heart import LOOK_PERIOD_S, Heart
 from app.tasks.log_lines import LogLines
 from app.tasks.pace import Pace
 from app.utils import sqlite
@@ -27,7 +27,6 @@ from app.viewModels.task_queue import Lease, LeaseLostError
 log = structlog.get_logger(__name__)
 PROGRESS_PERIOD_S = 0.1  # at most ten progress events a second
 PROGRESS_SHARE, PROGRESS_LONGEST_S = 0.01, 2.0  # of the work's time; and no watcher waits for longer
-LOOK_PERIOD_S = 0.2  # memory can grow by gigabytes in a second
 
 
 class CancelledError(Exception):
@@ -37,12 +36,12 @@ class CancelledError(Exception):
 class Claim:
     """The task that this worker has, and the only way in which its work writes anything.
 
-    A thread of its own extends the lease, so that long native calls do not lose it. It also learns of a cancel
+    The thread of a ``Heart`` extends the lease, so that long native calls do not lose it. It also learns of a cancel
     request; the next ``step`` of the work then raises ``CancelledError``. Where the process has more memory than it
     may, the thread ends the task and the process: the work itself cannot be trusted to notice.
     """
 
-    def __init__(self, lease: Lease, *, lease_ms: int, memory_limit: int | None = None) -> None:
+    def __init__(self, lease: Lease, heart: Heart, *, lease_ms: int, memory_limit: int | None = None) -> None:
         self.lease = lease
         self.payload = lease.payload
         self.has_ended = False
@@ -50,22 +49,21 @@ class Claim:
         self.checkpoints = Checkpoints(lease)
         self._lease_ms, self._memory_limit = lease_ms, memory_limit
         self._app = current_app._get_current_object()
-        self._done = threading.Event()
         self._stop_asked = threading.Event()
         self._lost = threading.Event()
-        self._heart = threading.Thread(target=self._beat, name="heartbeat", daemon=True)
+        self._heart = heart
+        self._beats_every = max(1, int(min(lease_ms / 1000 / 3, 1.0) / LOOK_PERIOD_S))
+        self._within = ExitStack()
         self._pace = Pace(PROGRESS_PERIOD_S, share=PROGRESS_SHARE, longest_s=PROGRESS_LONGEST_S)
         self._lines = LogLines()
 
     def __enter__(self) -> Self:
-        self._heart.start()
-        self._lines.__enter__()
+        self._within.enter_context(self._heart.looking(self._look))
+        self._within.enter_context(self._lines)
         return self
 
     def __exit__(self, *_exc: object) -> None:
-        self._lines.__exit__(None, None, None)
-        self._done.set()
-        self._heart.join()
+        self._within.close()
         if not self.has_ended:
             db.session.rollback()
             with suppress(LeaseLostError, SQLAlchemyError):
@@ -145,25 +143,20 @@ class Claim:
             db.session.commit()
         self.has_ended = self.waits = True
 
-    def _beat(self) -> None:
-        period_s = self._lease_ms / 1000 / 3
-        beats_every = max(1, int(min(period_s, 1.0) / LOOK_PERIOD_S))
-        for n in itertools.count(1):
-            if self._done.wait(LOOK_PERIOD_S):
-                return
-            self._check_memory()
-            if n % beats_every:
-                continue
-            try:
-                with self._app.app_context():
-                    state = task_queue.extend(self.lease, lease_ms=self._lease_ms)
-                    self._tell_lines()
-            except LeaseLostError:
-                self._lost.set()
-                return
-            except Exception:
-                log.warning("heartbeat_failed", task_id=str(self.lease.task_id), exc_info=True)
-                continue
+    def _look(self, n: int) -> None:
+        """Look at the memory, and now and then extend the lease: on the heart's thread, for the ``n``-th time."""
+        self._check_memory()
+        if n % self._beats_every or self._lost.is_set():
+            return
+        try:
+            with self._app.app_context():
+                state = task_queue.extend(self.lease, lease_ms=self._lease_ms)
+                self._tell_lines()
+        except LeaseLostError:
+            self._lost.set()
+        except Exception:
+            log.warning("heartbeat_failed", task_id=str(self.lease.task_id), exc_info=True)
+        else:
             if state is TaskState.STOPPING:
                 self._stop_asked.set()
 

@@ -20,6 +20,7 @@ from app.libs.enums import Queue, TaskState
 from app.libs.error_codes import ErrorCode
 from app.libs.errors import AppError, problem
 from app.tasks.claim import CancelledError, Claim
+from app.tasks.heart import Heart
 from app.tasks.outages import outage_of
 from app.utils import sqlite
 from app.viewModels import task_limits, task_queue
@@ -52,14 +53,18 @@ def _carry_while_quick(queue: Queue, body: Callable[[Claim], None], *, message_i
     killed is the last task that the message carried.
     """
     began = time.monotonic()
-    while carry_next(queue, body, message_id=message_id) and message_id and time.monotonic() - began < QUICK_S:
-        db.session.remove()
+    with Heart() as heart:
+        while carry_next(queue, body, heart, message_id=message_id):
+            if not message_id or time.monotonic() - began > QUICK_S:
+                return
+            db.session.remove()
 
 
-def carry_next(queue: Queue, body: Callable[[Claim], None], *, message_id: str | None = None) -> bool:
+def carry_next(queue: Queue, body: Callable[[Claim], None], heart: Heart, *, message_id: str | None = None) -> bool:
     """Claim the queue's next task and carry it to its end, whichever that is.
 
     Args:
+        heart: keeps the task's lease.
         message_id: of the message that brought us here; None when somebody called us, whose process is not ours to end.
 
     Returns:
@@ -75,7 +80,7 @@ def carry_next(queue: Queue, body: Callable[[Claim], None], *, message_id: str |
         log.info("task_started", attempt=lease.attempt)
         try:
             limit = task_limits.memory_bytes(lease.kind) if message_id else None
-            with Claim(lease, lease_ms=lease_ms, memory_limit=limit) as claim, sqlite.reading():
+            with Claim(lease, heart, lease_ms=lease_ms, memory_limit=limit) as claim, sqlite.reading():
                 body(claim)
             if not claim.has_ended:
                 raise RuntimeError(f"{lease.kind} returned without an end")

@@ -13,13 +13,15 @@ from app.libs.errors import AppError
 from app.models import Project, Task
 from app.tasks import context
 from app.tasks.context import ContextTask, carry_next
+from app.tasks.heart import Heart
 from app.utils.object_store import ObjectStoreUnavailable
 from app.viewModels import task_log, task_queue, tasks
 from engine.errors import ShapeError
 
 
 def carry(body):
-    carry_next(Queue.DEFAULT, body)
+    with Heart() as heart:
+        carry_next(Queue.DEFAULT, body, heart)
 
 
 def succeed(claim):

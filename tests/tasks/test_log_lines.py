@@ -12,6 +12,7 @@ from app.libs.error_codes import ErrorCode
 from app.libs.errors import AppError
 from app.tasks import log_lines
 from app.tasks.context import carry_next
+from app.tasks.heart import Heart
 from app.viewModels import task_log
 from tests.support.servers import wait_until
 
@@ -38,7 +39,8 @@ def carry(body):
         with claim.success():
             pass
 
-    carry_next(Queue.DEFAULT, whole)
+    with Heart() as heart:
+        carry_next(Queue.DEFAULT, whole, heart)
 
 
 def test_lines_of_our_code_and_of_libraries_are_told_with_their_level_and_what_wrote_them(submit):
