@@ -19,7 +19,7 @@ from app.viewModels import task_log
 
 log = structlog.get_logger(__name__)
 
-_TASKS = Task.__table__.c
+_IS_RUNNING = Task.__table__.c.state == TaskState.RUNNING
 
 
 def memory_bytes(kind: TaskKind) -> int | None:
@@ -38,9 +38,8 @@ def stop_overdue() -> int:
         for task_id in db.session.scalars(overdue).all():
             error = time_error(seconds)
             fact = (EventType.STATE, {"state": TaskState.STOPPING.value, "error": error})
-            is_running = _TASKS.state == TaskState.RUNNING
             n_stopped += task_log.append(
-                task_id, [fact], is_running, state=TaskState.STOPPING, stopping_since=now_ms(), error=error
+                task_id, [fact], _IS_RUNNING, state=TaskState.STOPPING, stopping_since=now_ms(), error=error
             )
     db.session.commit()
     return n_stopped

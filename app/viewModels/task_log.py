@@ -1,10 +1,11 @@
 """The numbered log of a task: written in the transaction that makes a fact true, told to the world after its commit."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from functools import lru_cache
 from typing import Any, NamedTuple
 from uuid import UUID
 
-from sqlalchemy import Column, ColumnElement, bindparam, event, select
+from sqlalchemy import Column, ColumnElement, Update, bindparam, event, select
 from sqlalchemy.orm import Session, make_transient_to_detached
 from sqlalchemy.orm.attributes import set_committed_value
 
@@ -27,6 +28,7 @@ NEWS = "task_news"
 
 # Every fact of every task passes here, so statements are made on the tables: on the classes they cost thrice as much.
 _TASKS, _EVENTS = Task.__table__, TaskEvent.__table__
+_NOTHING: Mapping[str, Any] = {}
 _LAST_EVENT = select(_TASKS.c.last_event).where(_TASKS.c.id == bindparam("task_id"))
 
 
@@ -47,20 +49,45 @@ def _initial(column: Column) -> Any:
     return column.default.arg if column.default is not None and column.default.is_scalar else None
 
 
-def append(task_id: UUID, facts: Sequence[Fact], *conditions: ColumnElement, **changes: Any) -> bool:
+def append(
+    task_id: UUID,
+    facts: Sequence[Fact],
+    *conditions: ColumnElement[bool],
+    given: Mapping[str, Any] = _NOTHING,
+    **changes: Any,
+) -> bool:
     """Number the facts and add them to the log, and change the task's row with them, in the caller's transaction.
 
     Nothing is written, and False returned, unless the task meets ``conditions``: one conditional update decides.
     The events go out to whoever follows the task once the transaction is committed.
+
+    Args:
+        conditions: made once, not for each call: for each set of them the statement is kept.
+        given: values of the parameters in the conditions.
+        changes: column -> value.
     """
     connection = db.session.connection()
-    advance = _TASKS.update().where(_TASKS.c.id == task_id, *conditions)
-    changed = connection.execute(advance.values(last_event=_TASKS.c.last_event + len(facts), **changes))
-    if not changed.rowcount:
+    can_return = connection.dialect.update_returning
+    advance = _advance(conditions, tuple(changes), can_return)
+    values = {f"new_{name}": value for name, value in changes.items()}
+    changed = connection.execute(advance, {"of_task": task_id, "n_facts": len(facts), **values, **given})
+    if can_return:
+        last = changed.scalar()
+    else:  # MariaDB
+        last = connection.execute(_LAST_EVENT, {"task_id": task_id}).scalar_one() if changed.rowcount else None
+    if last is None:
         return False
-    last = connection.execute(_LAST_EVENT, {"task_id": task_id}).scalar_one()
     add(task_id, facts, last=last)
     return True
+
+
+@lru_cache(maxsize=64)
+def _advance(conditions: tuple[ColumnElement[bool], ...], columns: tuple[str, ...], can_return: bool) -> Update:
+    """Return the statement of ``append``: to write it down anew each time costs more than to carry it out."""
+    changes = {name: bindparam(f"new_{name}") for name in columns}
+    advance = _TASKS.update().where(_TASKS.c.id == bindparam("of_task"), *conditions)
+    advance = advance.values(last_event=_TASKS.c.last_event + bindparam("n_facts"), **changes)
+    return advance.returning(_TASKS.c.last_event) if can_return else advance
 
 
 def after(task_id: UUID, number: int, *, limit: int | None = None) -> list[dict[str, Any]]:

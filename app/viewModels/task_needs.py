@@ -22,6 +22,8 @@ from app.viewModels import task_log
 
 _NEEDS, _TASKS = TaskNeed.__table__, Task.__table__
 _WAITING = select(_NEEDS.c.task_id).where(_NEEDS.c.needs_id == bindparam("ended_id"))
+_IS_QUEUED, _IS_RUNNING = _TASKS.c.state == TaskState.QUEUED, _TASKS.c.state == TaskState.RUNNING
+_STOPS_ALONE = (_TASKS.c.state == TaskState.STOPPING, _TASKS.c.lease_until.is_(None))
 _UNFINISHED = _TASKS.c.state.in_([state for state in TaskState if not state.has_ended])
 
 
@@ -109,8 +111,7 @@ def stop(task_id: UUID, *, error: dict[str, Any] | None = None, **told: Any) -> 
     state = TaskState.STOPPING if has_children else _end_of(error)
     changes = {"stopping_since": now_ms()} if has_children else {"ended_at": now_ms()}
     fact = (EventType.STATE, {"state": state.value, **told, **({"error": error} if error else {})})
-    waits = _TASKS.c.state == TaskState.QUEUED
-    if not task_log.append(task_id, [fact], waits, state=state, error=error, **changes):
+    if not task_log.append(task_id, [fact], _IS_QUEUED, state=state, error=error, **changes):
         return False
     if has_children:
         _stop_children(task_id)
@@ -155,7 +156,7 @@ def _tell_progress(task_id: UUID) -> None:
     before, n_left = db.session.connection().execute(row).one()
     done = before + (1 - before) / (n_left + 2)
     fact = (EventType.PROGRESS, {"done": round(done, 4), "parts_left": n_left})
-    task_log.append(task_id, [fact], _TASKS.c.state == TaskState.QUEUED, progress=done)
+    task_log.append(task_id, [fact], _IS_QUEUED, progress=done)
 
 
 def _children_at_work(task_id: UUID, without: UUID | None = None) -> Select:
@@ -175,20 +176,19 @@ def _stop_children(task_id: UUID) -> None:
             stop(child.id)
         elif child.state == TaskState.RUNNING:
             fact = (EventType.STATE, {"state": TaskState.STOPPING.value})
-            is_running = _TASKS.c.state == TaskState.RUNNING
-            task_log.append(child.id, [fact], is_running, state=TaskState.STOPPING, stopping_since=now_ms())
+            task_log.append(child.id, [fact], _IS_RUNNING, state=TaskState.STOPPING, stopping_since=now_ms())
 
 
 def _close(task_id: UUID, ended_child: UUID | None = None) -> None:
     """End a task that was told to stop while it waited, unless a child of it is still at work."""
-    is_told = (_TASKS.c.id == task_id, _TASKS.c.state == TaskState.STOPPING, _TASKS.c.lease_until.is_(None))
     # locked before the children are looked at: of two that end at one moment, the second sees that it is the last
-    task = db.session.connection().execute(select(_TASKS.c.error).where(*is_told).with_for_update()).one_or_none()
+    told = select(_TASKS.c.error).where(_TASKS.c.id == task_id, *_STOPS_ALONE).with_for_update()
+    task = db.session.connection().execute(told).one_or_none()
     if task is None or _has_unfinished_children(task_id, ended_child):
         return
     state = _end_of(task.error)
     fact = (EventType.STATE, {"state": state.value, **({"error": task.error} if task.error else {})})
-    task_log.append(task_id, [fact], *is_told[1:], state=state, ended_at=now_ms())
+    task_log.append(task_id, [fact], *_STOPS_ALONE, state=state, ended_at=now_ms())
     settle(task_id, state)
 
 

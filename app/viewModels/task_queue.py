@@ -11,7 +11,7 @@ from typing import Any
 from uuid import UUID
 
 import structlog
-from sqlalchemy import ColumnElement, bindparam, func, or_, select, update
+from sqlalchemy import bindparam, func, or_, select
 from sqlalchemy.exc import IntegrityError
 
 from app.extensions import db
@@ -82,6 +82,14 @@ _CLAIM = (
 )
 
 _AT_WORK = or_(_TASKS.state == TaskState.RUNNING, _TASKS.state == TaskState.STOPPING)  # half the price of IN
+_SAME_FENCE = _TASKS.fence == bindparam("held_fence")
+_HELD = (_SAME_FENCE, _AT_WORK)
+_HELD_RUNNING = (_SAME_FENCE, _TASKS.state == TaskState.RUNNING)
+_ROW = _TASKS.id == bindparam("of_task")
+_EXTEND = _TABLE.update().where(_ROW, *_HELD).values(lease_until=bindparam("until"))
+_KEEP = _TABLE.update().where(_ROW, *_HELD).values(checkpoint_key=bindparam("key"), idle_attempts=0)
+_EXCUSE = _TABLE.update().where(_ROW, _TASKS.idle_attempts > 0).values(idle_attempts=_TASKS.idle_attempts - 1)
+_LOST = or_(_TASKS.lease_until < bindparam("lost_at"), _TASKS.lease_until > bindparam("longest_until"))
 
 
 @dataclass(frozen=True)
@@ -99,11 +107,6 @@ class Lease:
     parent_id: UUID | None = None
     priority: int = Priority.NORMAL.value
     progress: float = 0.0
-
-    @property
-    def held(self) -> tuple[ColumnElement, ...]:
-        """The condition under which this worker may still write."""
-        return _TASKS.fence == self.fence, _AT_WORK
 
 
 class LeaseLostError(Exception):
@@ -226,9 +229,8 @@ def extend(lease: Lease, *, lease_ms: int) -> TaskState:
     Raises:
         LeaseLostError: the task is somebody else's, or has ended.
     """
-    extended = db.session.execute(
-        update(Task).where(Task.id == lease.task_id, *lease.held).values(lease_until=now_ms() + lease_ms)
-    )
+    kept = {"of_task": lease.task_id, "held_fence": lease.fence, "until": now_ms() + lease_ms}
+    extended = db.session.connection().execute(_EXTEND, kept)
     state = db.session.scalar(select(Task.state).where(Task.id == lease.task_id))
     db.session.commit()
     if not extended.rowcount:
@@ -242,7 +244,7 @@ def write(lease: Lease, facts: list[task_log.Fact], **changes: Any) -> None:
     Raises:
         LeaseLostError: nothing was written; the caller's transaction is rolled back.
     """
-    if not task_log.append(lease.task_id, facts, *lease.held, **changes):
+    if not task_log.append(lease.task_id, facts, *_HELD, given={"held_fence": lease.fence}, **changes):
         db.session.rollback()
         raise LeaseLostError(lease.task_id)
 
@@ -255,7 +257,8 @@ def excuse(lease: Lease, message: str) -> None:
     Raises:
         LeaseLostError: the task was taken away; the caller's transaction is rolled back.
     """
-    write(lease, [(EventType.LOG, {"message": message})], idle_attempts=_TASKS.idle_attempts - 1)
+    write(lease, [(EventType.LOG, {"message": message})])
+    db.session.connection().execute(_EXCUSE, {"of_task": lease.task_id})
 
 
 def hand_back(lease: Lease, needs: Sequence[UUID]) -> None:
@@ -269,16 +272,16 @@ def hand_back(lease: Lease, needs: Sequence[UUID]) -> None:
     """
     waits_for = task_needs.unfinished(needs, project_id=lease.project_id)
     task_needs.replace(lease.task_id, waits_for)
-    is_at_work = (_TASKS.fence == lease.fence, _TASKS.state == TaskState.RUNNING)
     if not task_log.append(
         lease.task_id,
         [_state(TaskState.QUEUED, waits_for=len(waits_for))],
-        *is_at_work,
+        *_HELD_RUNNING,
+        given={"held_fence": lease.fence},
         state=TaskState.QUEUED,
         waits_for=len(waits_for),
         lease_until=None,
         message_id=None,
-        attempt=_TASKS.attempt - 1,
+        attempt=lease.attempt - 1,
         idle_attempts=0,
     ):
         db.session.rollback()
@@ -293,8 +296,8 @@ def keep_checkpoint(lease: Lease, key: str) -> None:
     Raises:
         LeaseLostError: the task was taken away; the caller's transaction is rolled back.
     """
-    kept = _TABLE.update().where(_TASKS.id == lease.task_id, *lease.held)
-    if not db.session.connection().execute(kept.values(checkpoint_key=key, idle_attempts=0)).rowcount:
+    kept = {"of_task": lease.task_id, "held_fence": lease.fence, "key": key}
+    if not db.session.connection().execute(_KEEP, kept).rowcount:
         db.session.rollback()
         raise LeaseLostError(lease.task_id)
 
@@ -346,7 +349,7 @@ def requeue_lost(*, max_attempts: int, longest_lease_ms: int = LONGEST_LEASE_MS)
     nobody would notice for as long as the clock was wrong.
     """
     now = now_ms()
-    is_lost = or_(Task.lease_until < now, Task.lease_until > now + longest_lease_ms)
+    limits = {"lost_at": now, "longest_until": now + longest_lease_ms}
     lost = db.session.execute(
         select(
             Task.id,
@@ -359,15 +362,17 @@ def requeue_lost(*, max_attempts: int, longest_lease_ms: int = LONGEST_LEASE_MS)
             Task.error,
             Task.message_id,
         )
-        .where(Task.state.in_([TaskState.RUNNING, TaskState.STOPPING]), is_lost)
-        .with_for_update(skip_locked=True)
+        .where(Task.state.in_([TaskState.RUNNING, TaskState.STOPPING]), _LOST)
+        .with_for_update(skip_locked=True),
+        limits,
     ).all()
     for task in lost:
-        held = (Task.fence == task.fence, is_lost)
+        given = {"held_fence": task.fence, **limits}
         state, changes, told = _after_loss(task, max_attempts, now)
         # the fence grows, so that the silent worker, should it come back, can write nothing
         fact = _state(state, **told)
-        if task_log.append(task.id, [fact], *held, fence=task.fence + 1, lease_until=None, state=state, **changes):
+        changes |= {"fence": task.fence + 1, "lease_until": None, "state": state}
+        if task_log.append(task.id, [fact], _SAME_FENCE, _LOST, given=given, **changes):
             log.warning("lease_lost", task_id=str(task.id), worker=task.worker, now=state.value)
             if state is TaskState.QUEUED:
                 wake_ups.owe(task.id, task.queue)
