@@ -27,7 +27,7 @@ run: .venv/.run ## keep a server running on instance/ (PORT= for another port)
 
 test: .venv/.dev ## run the tests, with branch coverage
 	@echo "Running the tests ..."
-	@$(VENV) -m pytest --quiet --cov --cov-report=term
+	@$(VENV) -m pytest --quiet --numprocesses auto --maxprocesses 4 --dist loadfile --cov --cov-report=term
 
 check: .venv/.dev ## check format, lint, types and the import table
 	@echo "Checking format, lint, types and imports ..."

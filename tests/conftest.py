@@ -3,6 +3,7 @@
 ``--backend sqlite|mariadb|postgresql`` chooses what the application runs on; the promises are the same.
 """
 
+import logging
 import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -47,6 +48,7 @@ def running_backend(request: pytest.FixtureRequest) -> Iterator[Backend]:
     """The servers that the application runs on, started once."""
     with backend(request.config.getoption("--backend")) as running:
         yield running
+        logging.disable()  # threads that listen to Redis to the very end would lament that it is gone
 
 
 def make_settings(folder: Path, **changes: Any) -> Settings:
