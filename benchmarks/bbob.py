@@ -195,7 +195,9 @@ def _optuna(name: str) -> Callable[[Counter, int], None]:
 
 def _nevergrad(counter: Counter, seed: int) -> None:
     import nevergrad
+    from nevergrad.optimization import metamodel
 
+    metamodel.float = lambda one: np.asarray(one).item()  # it takes an array of one for a number; NumPy no longer does
     lower, upper = counter.problem.lower, counter.problem.upper
     space = nevergrad.p.Array(shape=(len(lower),)).set_bounds(lower, upper)
     space.random_state.seed(seed)
