@@ -314,8 +314,6 @@ def end(
     Raises:
         LeaseLostError: the task was taken away; the caller's transaction is rolled back.
     """
-    for freed in task_needs.settle(lease.task_id, state):
-        wake_ups.owe(freed.id, freed.queue)
     told = {"result": result} if result is not None else {"error": error} if error is not None else {}
     facts = [(EventType.RESULT, result)] if result is not None else []
     changes = {"progress": 1.0, "checkpoint_key": None} if state is TaskState.SUCCEEDED else {}
@@ -328,6 +326,9 @@ def end(
         **told,
         **changes,
     )
+    # only now that the row is held: who submits something that waits for this task either was seen, or sees the end
+    for freed in task_needs.settle(lease.task_id, state):
+        wake_ups.owe(freed.id, freed.queue)
 
 
 def end_stopped(lease: Lease) -> TaskState:

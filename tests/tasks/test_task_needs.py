@@ -1,5 +1,8 @@
 """Tasks that wait for others."""
 
+import threading
+from contextlib import suppress
+
 import pytest
 
 from app.extensions import db
@@ -7,7 +10,7 @@ from app.libs.enums import Queue, TaskState
 from app.libs.errors import AppError
 from app.libs.ids import new_id
 from app.models import Task
-from app.viewModels import task_log, task_queue, tasks
+from app.viewModels import task_log, task_needs, task_queue, tasks
 
 
 def claim():
@@ -71,6 +74,36 @@ def test_what_has_succeeded_already_is_not_waited_for(submit):
     second = submit(needs=(first.id,))
 
     assert claim().task_id == second.id
+
+
+def test_a_task_submitted_while_what_it_needs_ends_does_not_wait_for_ever(app, submit, monkeypatch):
+    """On SQLite one waits for the other; on the servers they meet, unless one keeps the other out."""
+    first, meeting, second = submit(), threading.Barrier(2), []
+    lease = claim()
+
+    def meet_after(name):
+        function = getattr(task_needs, name)
+
+        def met(*args, **kwargs):
+            found = function(*args, **kwargs)
+            with suppress(threading.BrokenBarrierError):
+                meeting.wait(timeout=1)
+            return found
+
+        monkeypatch.setattr(task_needs, name, met)
+
+    def submit_second():
+        with app.app_context():
+            second.append(submit(needs=(first.id,)).id)
+
+    meet_after("settle")
+    meet_after("unfinished")
+    asking = threading.Thread(target=submit_second)
+    asking.start()
+    end(lease)
+    asking.join()
+
+    assert claim().task_id == second[0]
 
 
 def test_what_has_failed_or_is_not_of_the_project_cannot_be_waited_for(submit):
