@@ -34,7 +34,12 @@ _PLACE = (
 )
 _PLACES = select(_PLACE.c.id, _PLACE.c.place).where(_PLACE.c.id.in_(bindparam("wanted", expanding=True)))
 
-_TURNS = select(func.min(_TASKS.turn), func.max(case((_TASKS.created_by == bindparam("user_id"), _TASKS.turn)))).where(
+_TURNS = select(
+    func.min(
+        case((_TASKS.waits_for == 0, _TASKS.turn))
+    ),  # one that waits for others keeps its round, and holds up none
+    func.max(case((_TASKS.created_by == bindparam("user_id"), _TASKS.turn))),
+).where(
     _TASKS.queue == bindparam("of_queue"),
     _TASKS.state == TaskState.QUEUED,
     _TASKS.priority == bindparam("of_priority"),

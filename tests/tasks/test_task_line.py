@@ -55,6 +55,17 @@ def test_who_comes_late_is_not_served_before_the_round_that_is_going_on(submit, 
     assert started == [many[0].id, many[1].id, many[2].id, late[0].id, many[3].id, late[1].id]
 
 
+def test_a_task_that_waits_for_another_lets_nobody_in_before_the_round_that_is_going_on(submit, colleague):
+    many = [submit() for _ in range(4)]
+    submit(needs=(many[3].id,), actor=colleague)
+    started = [start_next(), start_next()]
+    late = submit(actor=colleague)
+
+    started += [start_next() for _ in range(3)]
+
+    assert started == [many[0].id, many[1].id, many[2].id, late.id, many[3].id]
+
+
 def test_the_places_shown_are_the_order_of_starts(submit, colleague, engineer):
     waiting = [
         submit(priority=priority, actor=actor)
