@@ -316,7 +316,7 @@ def end(
     """
     told = {"result": result} if result is not None else {"error": error} if error is not None else {}
     facts = [(EventType.RESULT, result)] if result is not None else []
-    changes = {"progress": 1.0, "checkpoint_key": None} if state is TaskState.SUCCEEDED else {}
+    changes = {"progress": 1.0, "checkpoint_key": None, "error": None} if state is TaskState.SUCCEEDED else {}
     write(
         lease,
         [*facts, _state(state, **({"error": error} if error else {}))],

@@ -63,6 +63,16 @@ def test_a_task_that_was_killed_for_its_time_limit_ends_with_the_reason(started)
     assert (row(lease).state, row(lease).error["code"]) == (TaskState.FAILED, "task.time_limit")
 
 
+def test_a_task_that_succeeds_although_it_was_told_to_stop_has_no_error(started):
+    lease = started(seconds=HOUR + 60)
+    task_limits.stop_overdue()
+
+    task_queue.end(lease, TaskState.SUCCEEDED, result={})
+    db.session.commit()
+
+    assert (row(lease).state, row(lease).error) == (TaskState.SUCCEEDED, None)
+
+
 @pytest.mark.parametrize("given", ["model.train", "model.train=-1", "model.brew=10", "model.train=1e3"])
 def test_a_limit_that_cannot_be_understood_stops_the_start(given):
     secrets = {"SETPOINT_SECRET_KEY": "s" * 40, "SETPOINT_JWT_SECRET_KEY": "j" * 40, "SETPOINT_ENV": "test"}
