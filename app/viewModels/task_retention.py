@@ -8,11 +8,12 @@ from collections.abc import Sequence
 from uuid import UUID
 
 from flask import current_app
-from sqlalchemy import ColumnElement, Row, delete, select
+from sqlalchemy import ColumnElement, Row, delete, exists, select
+from sqlalchemy.orm import aliased
 
 from app.extensions import db
 from app.libs.enums import TaskState
-from app.models import Task, TaskEvent
+from app.models import Task, TaskEvent, TaskNeed
 from app.utils import sqlite
 from app.utils.clock import now_ms
 from app.viewModels import checkpoint_objects
@@ -23,6 +24,10 @@ EVENTS_AT_ONCE = 1000
 """Of one task in one transaction: the events of a long run are very many, and nobody shall wait while they go."""
 
 _ENDED = [state.value for state in TaskState if state.has_ended]
+_other = aliased(Task)
+_IS_PART_OF_UNFINISHED = exists().where(_other.id == Task.parent_id, _other.ended_at.is_(None))
+_IS_NEEDED = exists().where(TaskNeed.needs_id == Task.id, TaskNeed.task_id == _other.id, _other.ended_at.is_(None))
+"""What an unfinished task is made of, or waited for, it may still ask about."""
 
 
 def oldest_kept() -> int:
@@ -42,7 +47,7 @@ def remove_old() -> int:
 
 
 def _old(before: int) -> tuple[ColumnElement, ...]:
-    return Task.state.in_(_ENDED), Task.ended_at < before
+    return Task.state.in_(_ENDED), Task.ended_at < before, ~_IS_PART_OF_UNFINISHED, ~_IS_NEEDED
 
 
 def _next(before: int, *, after: UUID) -> Sequence[Row]:

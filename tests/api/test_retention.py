@@ -172,6 +172,26 @@ def test_tasks_that_waited_for_each_other_go_together(app, client, headers, modu
     assert [count(app, model) for model in (Task, TaskNeed, OutboxMessage)] == [0, 0, 0]
 
 
+def test_parts_of_what_has_not_ended_stay(app, client, headers, module, age, clean):
+    whole, part = (
+        client.post(f"/api/v1/modules/{module['id']}/models", json={"kind": "linear"}, headers=headers).json["id"]
+        for _ in range(2)
+    )
+    client.post(f"/api/v1/tasks/{part}/cancel", headers=headers)
+    with app.app_context():
+        db.session.execute(update(Task).where(Task.id == UUID(part)).values(parent_id=UUID(whole)))
+        db.session.commit()
+    age(91)
+
+    clean()
+    before = count(app, Task)
+    client.post(f"/api/v1/tasks/{whole}/cancel", headers=headers)
+    age(91)
+    clean()
+
+    assert (before, count(app, Task)) == (2, 0)
+
+
 def test_a_long_log_goes_in_parts_and_many_tasks_in_batches(app, monkeypatch, client, headers, module, age, clean):
     monkeypatch.setattr(task_retention, "EVENTS_AT_ONCE", 5)
     monkeypatch.setattr(task_retention, "TASKS_AT_ONCE", 2)
