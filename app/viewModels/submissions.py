@@ -97,19 +97,28 @@ def admit(submission: Submission, *, project_id: UUID, actor: Actor) -> None:
         return
     if submission.priority is Priority.HIGH:
         visible(Project, project_id, to=actor, needs=Scope.TASK_PRIORITIZE)
+    check_limits(project_id=project_id, user_id=actor.id, who="You have")
+
+
+def check_limits(*, project_id: UUID, user_id: UUID, who: str) -> None:
+    """Refuse one more unfinished task of this user and this project.
+
+    Raises:
+        AppError: TASK_LIMIT; it begins with ``who``.
+    """
     settings = current_app.config["SETTINGS"]
-    of_actor, of_project = _unfinished(project_id, actor)
+    of_user, of_project = _unfinished(project_id, user_id)
     for whose, n, most in (
-        ("You have", of_actor, settings.task_most_per_user),
+        (who, of_user, settings.task_most_per_user),
         ("The project has", of_project, settings.task_most_per_project),
     ):
         if n >= most:
             _refuse(f"{whose} {n} unfinished tasks, of at most {most}.", n, most)
 
 
-def _unfinished(project_id: UUID, actor: Actor) -> tuple[int, int]:
-    """Return how many unfinished tasks the actor has, and the project."""
-    found = db.session.connection().execute(_UNFINISHED, {"actor_id": actor.id, "project_id": project_id}).one()
+def _unfinished(project_id: UUID, user_id: UUID) -> tuple[int, int]:
+    """Return how many unfinished tasks the user has, and the project."""
+    found = db.session.connection().execute(_UNFINISHED, {"actor_id": user_id, "project_id": project_id}).one()
     return int(found[0]), int(found[1])
 
 

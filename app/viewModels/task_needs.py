@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Select, bindparam, select
+from sqlalchemy import Select, bindparam, or_, select
 
 from app.extensions import db
 from app.libs.enums import EventType, TaskState
@@ -52,6 +52,13 @@ def unfinished(needs: Collection[UUID], *, project_id: UUID) -> list[UUID]:
             detail = f"Task {needed}, which is to be waited for, is {states[needed]}."
             raise AppError(ErrorCode.TASK_NEED_FAILED, detail, needs=str(needed), state=states[needed])
     return [task_id for task_id, state in states.items() if not TaskState(state).has_ended]
+
+
+def outside(task_id: UUID) -> list[UUID]:
+    """Return the tasks that a task was to wait for, without those that it is made of."""
+    of_others = or_(_TASKS.c.parent_id.is_(None), _TASKS.c.parent_id != task_id)
+    statement = select(_TASKS.c.id).join(_NEEDS, _NEEDS.c.needs_id == _TASKS.c.id).where(_NEEDS.c.task_id == task_id)
+    return list(db.session.connection().execute(statement.where(of_others)).scalars())
 
 
 def record(task_id: UUID, needs: Sequence[UUID]) -> None:

@@ -1,6 +1,6 @@
 """Tasks, as those who asked for them see them."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from typing import Any
 from uuid import UUID
 
@@ -104,11 +104,15 @@ def submitted(submission: Submission, *, actor: Actor) -> Task | None:
 def retry(task_id: UUID, *, actor: Actor) -> Task:
     """Queue a failed or cancelled task again. It goes on from its last checkpoint, if it left one.
 
+    What it was to wait for must have succeeded by then, or be tried again first; it waits for that as before.
+
     Raises:
         AppError: TASK_NOT_FOUND, SCOPE_MISSING, PROJECT_ARCHIVED, TASK_NOT_ENDED, TASK_NOT_REPEATABLE (it succeeded,
-            what it worked on is gone, another task has taken its place, or it ended longer ago than tasks are kept).
+            what it worked on is gone, another task has taken its place, or it ended longer ago than tasks are kept),
+            TASK_NEED_FAILED, TASK_LIMIT.
     """
     task = visible(Task, task_id, to=actor, needs=Scope.TASK_WRITE)
+    needs = task_needs.unfinished(task_needs.outside(task.id), project_id=task.project_id)  # held before the task is
     lock(task)
     if not TaskState(task.state).has_ended:
         raise AppError(ErrorCode.TASK_NOT_ENDED, f"It is {task.state}.", state=task.state)
@@ -123,14 +127,17 @@ def retry(task_id: UUID, *, actor: Actor) -> Task:
         raise AppError(ErrorCode.TASK_NOT_REPEATABLE, "Its upload is gone with it; upload the file again.")
     if not task_subjects.is_there(task):
         raise AppError(ErrorCode.TASK_NOT_REPEATABLE, "What it was to make has been deleted.")
-    queue_again(task, by=actor)
+    if task.parent_id is None:
+        who = "You have" if task.created_by == actor.id else "Its owner has"
+        submissions.check_limits(project_id=task.project_id, user_id=task.created_by, who=who)
+    queue_again(task, by=actor, needs=needs)
     db.session.commit()
     db.session.refresh(task)
     return _placed(task)
 
 
-def queue_again(task: Task, *, by: Actor) -> None:
-    """Let a task that has ended be done again, in the caller's transaction."""
+def queue_again(task: Task, *, by: Actor, needs: Sequence[UUID] = ()) -> None:
+    """Let a task that has ended be done again, after those that it needs, in the caller's transaction."""
     _become(
         task,
         TaskState.QUEUED,
@@ -141,10 +148,12 @@ def queue_again(task: Task, *, by: Actor) -> None:
         stopping_since=None,
         idle_attempts=0,
         turn=task_line.next_turn(task.queue, Priority(task.priority), task.created_by),
-        waits_for=0,
+        waits_for=len(needs),
     )
+    task_needs.replace(task.id, needs)
     callbacks.wait_again(task.id)
-    wake_ups.owe(task.id, task.queue)
+    if not needs:
+        wake_ups.owe(task.id, task.queue)
 
 
 def cancel(task_id: UUID, *, actor: Actor) -> Task:

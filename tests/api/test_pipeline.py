@@ -201,6 +201,26 @@ def test_a_failed_pipeline_that_is_tried_again_goes_on_with_what_has_not_succeed
     assert counts(app) == {"models": 2, "optimizations": 1}
 
 
+def test_a_pipeline_without_its_import_says_so_when_it_is_tried_again(
+    submit, task_of, work_all, client, headers, project
+):
+    file = io.BytesIO()
+    chain_table(70).write_parquet(file)
+    file.seek(0)
+    form = {"name": "chain", "file": (file, "chain.parquet")}
+    reading = client.post(f"/api/v1/projects/{project.id}/datasets", data=form, headers=headers).json
+    task_id = submit(imports=[reading["id"]]).json["id"]
+    client.post(f"/api/v1/tasks/{reading['id']}/cancel", headers=headers)
+    failed = task_of(task_id)
+
+    again = client.post(f"/api/v1/tasks/{task_id}/retry", headers=headers)
+    work_all()
+
+    assert failed["error"]["code"] == "task.need_failed"
+    assert (again.status_code, again.json["code"]) == (409, "task.need_failed")
+    assert task_of(task_id)["error"] == failed["error"]
+
+
 def test_a_worker_that_dies_in_a_step_leaves_nothing_of_it(app, submit, task_of, work_all):
     task_id = submit().json["id"]
     with app.app_context():

@@ -147,6 +147,18 @@ def test_who_has_too_many_unfinished_tasks_is_told_when_to_come_again(submit, li
     assert submit().status_code == 202
 
 
+def test_what_is_tried_again_counts_as_unfinished_too(client, submit, limited, headers):
+    task = submit().json
+    client.post(f"/api/v1/tasks/{task['id']}/cancel", headers=headers)
+    limited(task_most_per_user=1)
+    submit()
+
+    refused = client.post(f"/api/v1/tasks/{task['id']}/retry", headers=headers)
+
+    assert (refused.status_code, refused.json["code"]) == (429, "task.limit")
+    assert int(refused.headers["Retry-After"]) >= 1
+
+
 def test_a_failed_task_is_tried_again_by_hand(app, client, headers, module, submit, work, upload):
     import polars as pl
 

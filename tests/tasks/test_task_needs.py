@@ -6,7 +6,7 @@ from contextlib import suppress
 import pytest
 
 from app.extensions import db
-from app.libs.enums import Queue, TaskState
+from app.libs.enums import Queue, TaskKind, TaskState
 from app.libs.errors import AppError
 from app.libs.ids import new_id
 from app.models import Task
@@ -126,3 +126,34 @@ def test_a_task_that_gives_up_after_lost_workers_ends_what_waits_for_it(submit):
     task_queue.requeue_lost(max_attempts=1)
 
     assert (state(first), state(second)) == (TaskState.FAILED, TaskState.FAILED)
+
+
+@pytest.fixture
+def submit_training(app, project, engineer, context):
+    """Submit something that can be tried again, after other tasks."""
+
+    def do(*needs):
+        task = task_queue.submit(
+            TaskKind.PIPELINE, project_id=project.id, subject_id=new_id(), payload={}, actor=engineer, needs=needs
+        )
+        db.session.commit()
+        return task
+
+    return do
+
+
+def test_a_task_that_is_tried_again_waits_for_what_it_needs_as_before(submit_training, engineer):
+    first = submit_training()
+    second = submit_training(first.id)
+    tasks.cancel(first.id, actor=engineer)
+
+    with pytest.raises(AppError, match="which is to be waited for, is cancelled"):
+        tasks.retry(second.id, actor=engineer)
+    tasks.retry(first.id, actor=engineer)
+    waits_for = tasks.retry(second.id, actor=engineer).waits_for
+    lease = claim()
+    nothing = claim()
+    end(lease)
+
+    assert (waits_for, lease.task_id, nothing) == (1, first.id, None)
+    assert claim().task_id == second.id
