@@ -19,6 +19,7 @@ from app.extensions import db
 from app.libs.enums import Priority, TaskState
 from app.models import Task
 from app.utils.clock import now_ms
+from app.viewModels import task_log
 
 _TASKS = Task.__table__.c
 ORDER = (_TASKS.priority.desc(), _TASKS.turn, _TASKS.id)
@@ -50,7 +51,9 @@ AT_WORK = (TaskState.RUNNING, TaskState.STOPPING)
 N_PAST = 30
 """Past runs of a kind by which the next one is foretold."""
 
-_AT_WORK = select(_TASKS.kind, _TASKS.started_at, _TASKS.progress).where(_TASKS.state.in_(AT_WORK))
+_AT_WORK = select(_TASKS.id, _TASKS.kind, _TASKS.fence, _TASKS.started_at, _TASKS.progress).where(
+    _TASKS.state.in_(AT_WORK)
+)
 _AT_WORK_IN = _AT_WORK.where(_TASKS.queue == bindparam("of_queue"))
 _AHEAD = (
     select(_TASKS.kind)
@@ -59,7 +62,7 @@ _AHEAD = (
     .limit(bindparam("n_ahead", type_=Integer()))
 )
 _PAST = (
-    select(_TASKS.started_at, _TASKS.ended_at)
+    select(_TASKS.id, _TASKS.fence, _TASKS.started_at, _TASKS.ended_at)
     .where(_TASKS.kind == bindparam("of_kind"), _TASKS.state == TaskState.SUCCEEDED)
     .order_by(_TASKS.id.desc())
     .limit(N_PAST)
@@ -111,8 +114,8 @@ def positions(tasks: Iterable[Task]) -> dict[UUID, int]:
 def forecast(task: Task, position: int | None) -> Forecast | None:
     """Return when a task will probably begin and end; None when it has ended."""
     past = _Past()
-    if task.state in AT_WORK:
-        return _of_running(task, past)
+    if task.state in AT_WORK or (task.state == TaskState.QUEUED and task.waits_for and task.started_at):
+        return _of_running(task, past)  # or its parts are at work
     if task.state != TaskState.QUEUED:
         return None
     lengths = past[task.kind]
@@ -133,13 +136,21 @@ class _Past(dict[str, list[int]]):
     """The lengths of the last runs of each kind in ms, the newest first; looked up when they are first asked for."""
 
     def __missing__(self, kind: str) -> list[int]:
-        rows = db.session.connection().execute(_PAST, {"of_kind": kind})
-        self[kind] = [row.ended_at - row.started_at for row in rows if row.started_at and row.ended_at]
+        rows = db.session.connection().execute(_PAST, {"of_kind": kind}).all()
+        began = _began(rows)
+        self[kind] = [row.ended_at - began[row.id] for row in rows if began[row.id] and row.ended_at]
         return self[kind]
 
 
+def _began(tasks: Sequence[Task | Row]) -> dict[UUID, int | None]:
+    """Return when the work on tasks began. Each claim sets ``started_at`` anew, so where there were several, the log
+    has it."""
+    again = [task.id for task in tasks if task.fence > 1]
+    return {task.id: task.started_at for task in tasks} | (task_log.begins(again) if again else {})
+
+
 def _of_running(task: Task | Row, past: _Past) -> Forecast:
-    lengths, started_at = past[task.kind], task.started_at or now_ms()
+    lengths, started_at = past[task.kind], _began([task])[task.id] or now_ms()
     elapsed = now_ms() - started_at
     total = elapsed / task.progress if task.progress > 0.05 else _usual(lengths)
     ends_at = started_at + int(max(total, elapsed)) if lengths or task.progress > 0.05 else None

@@ -115,6 +115,20 @@ def attempts(task_id: UUID) -> list[dict[str, Any]]:
     return found
 
 
+def begins(task_ids: Sequence[UUID]) -> dict[UUID, int]:
+    """Return when the work on each of these tasks began: the first attempt since somebody has asked for the task."""
+    statement = select(TaskEvent.task_id, TaskEvent.at, TaskEvent.data).where(
+        TaskEvent.task_id.in_(task_ids), TaskEvent.type == EventType.STATE
+    )
+    found: dict[UUID, int] = {}
+    for task_id, at, data in db.session.execute(statement.order_by(TaskEvent.number)):
+        if "attempt" in data:
+            found.setdefault(task_id, at)
+        elif data["state"] == TaskState.QUEUED and "by" in data:  # tried again by hand
+            found.pop(task_id, None)
+    return found
+
+
 def heads(task_ids: Sequence[UUID]) -> dict[UUID, Head]:
     """Return how long the logs of these tasks are. A task that is gone is left out."""
     statement = select(_TASKS.c.id, _TASKS.c.last_event, _TASKS.c.state).where(_TASKS.c.id.in_(task_ids))

@@ -5,7 +5,7 @@ from sqlalchemy import update
 
 from app.extensions import db
 from app.libs.enums import MemberRole, Priority, Queue, TaskState
-from app.models import Membership, Task
+from app.models import Membership, Task, TaskEvent
 from app.utils.clock import now_ms
 from app.viewModels import task_line, task_queue, tasks
 
@@ -116,6 +116,64 @@ def test_a_run_at_work_is_foretold_by_its_own_progress(submit, engineer):
 
     assert told.position is None
     assert told.forecast["ends_at"] == pytest.approx(began + 4 * MINUTE, abs=2000)
+
+
+@pytest.fixture
+def begun_before(submit):
+    """Start a task whose work began so many minutes ago, on a worker that has let go of it; return the new lease."""
+
+    def start(minutes, let_go):
+        lease = task_queue.claim(Queue.DEFAULT, worker="w", lease_ms=30_000)
+        first = (TaskEvent.task_id == lease.task_id, TaskEvent.number > 1)
+        db.session.execute(update(TaskEvent).where(*first).values(at=now_ms() - minutes * MINUTE))
+        db.session.commit()
+        let_go(lease)
+        db.session.commit()
+        return task_queue.claim(Queue.DEFAULT, worker="x", lease_ms=30_000)
+
+    return start
+
+
+def lose(lease):
+    db.session.execute(update(Task).where(Task.id == lease.task_id).values(lease_until=1))
+    task_queue.requeue_lost(max_attempts=3)
+
+
+@pytest.mark.parametrize("let_go", [lose, lambda lease: task_queue.hand_back(lease, [])], ids=["lost", "in parts"])
+def test_a_run_is_as_long_as_all_that_was_done_for_it(submit, begun_before, engineer, let_go):
+    submit()
+    task_queue.end(begun_before(10, let_go), TaskState.SUCCEEDED, result={})
+    db.session.commit()
+
+    told = tasks.get(submit().id, actor=engineer)
+
+    assert told.forecast["ends_at"] - told.forecast["starts_at"] == pytest.approx(10 * MINUTE, abs=5000)
+
+
+def test_a_run_that_another_worker_has_taken_over_is_foretold_by_all_of_it(submit, begun_before, engineer):
+    task = submit()
+    begun_before(3, lose)
+    db.session.execute(update(Task).where(Task.id == task.id).values(progress=0.75))
+    db.session.commit()
+    db.session.expire_all()
+
+    told = tasks.get(task.id, actor=engineer)
+
+    assert told.forecast["ends_at"] == pytest.approx(now_ms() + MINUTE, abs=5000)
+
+
+def test_what_was_done_before_somebody_asked_for_another_try_is_no_part_of_the_run(submit, begun_before, engineer):
+    task = submit()
+    task_queue.end(begun_before(10, lose), TaskState.CANCELLED)
+    db.session.commit()
+    tasks.queue_again(db.session.get_one(Task, task.id), by=engineer)
+    db.session.commit()
+    task_queue.end(begun_before(2, lose), TaskState.SUCCEEDED, result={})
+    db.session.commit()
+
+    told = tasks.get(submit().id, actor=engineer)
+
+    assert told.forecast["ends_at"] - told.forecast["starts_at"] == pytest.approx(2 * MINUTE, abs=5000)
 
 
 def test_who_has_ended_has_no_forecast(submit, engineer):
