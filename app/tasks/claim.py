@@ -27,6 +27,7 @@ from app.viewModels.task_queue import Lease, LeaseLostError
 log = structlog.get_logger(__name__)
 PROGRESS_PERIOD_S = 0.1  # at most ten progress events a second
 PROGRESS_SHARE, PROGRESS_LONGEST_S = 0.01, 2.0  # of the work's time; and no watcher waits for longer
+END_WITHIN_S = 5.0  # for so long the database is waited for by a process that is to be killed
 
 
 class CancelledError(Exception):
@@ -165,12 +166,16 @@ class Claim:
         if self._memory_limit is None or (had := resident_bytes()) <= self._memory_limit:
             return
         log.error("task_memory_limit", task_id=str(self.lease.task_id), n_bytes=had, limit=self._memory_limit)
-        with self._app.app_context(), sqlite.writing():
-            error = task_limits.memory_error(had, self._memory_limit)
-            with suppress(LeaseLostError):
-                task_queue.end(self.lease, TaskState.FAILED, error=error)
+        at_last = threading.Timer(END_WITHIN_S, _end_process)
+        at_last.daemon = True
+        at_last.start()
+        try:
+            with self._app.app_context(), sqlite.writing():
+                task_queue.end(self.lease, TaskState.FAILED, error=task_limits.memory_error(had, self._memory_limit))
                 db.session.commit()
-        os.kill(os.getpid(), signal.SIGKILL)
+        except Exception:  # the next attempt will come to this again
+            log.warning("memory_limit_not_told", task_id=str(self.lease.task_id), exc_info=True)
+        _end_process()
 
     def _tell_lines(self) -> None:
         """Write what was logged and not told with something else."""
@@ -178,3 +183,7 @@ class Claim:
             with sqlite.writing():
                 task_queue.write(self.lease, lines)
                 db.session.commit()
+
+
+def _end_process() -> None:
+    os.kill(os.getpid(), signal.SIGKILL)

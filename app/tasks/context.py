@@ -42,6 +42,10 @@ class ContextTask(AppContextTask):
         """Run the body; for a queue's task, run it for the next row of that queue."""
         if self.claims is None:
             return super().__call__(*args, **kwargs)
+        if (self.request.delivery_info or {}).get("redelivered"):
+            # somebody may still be at work for this message, and by its id the wrong process could be killed
+            self.app.send_task(self.name, queue=self.claims.value, retry=False)
+            return None
         with nullcontext() if has_app_context() else self.app.flask_app.app_context():
             _carry_while_quick(self.claims, super().__call__, message_id=self.request.id)
 

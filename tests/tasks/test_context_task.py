@@ -1,17 +1,19 @@
 """ContextTask: the context of every task, and the one record of what became of it."""
 
 import threading
+from dataclasses import replace
 
 import pytest
 from flask import current_app, has_app_context
 from sqlalchemy.exc import OperationalError
 
-from app.extensions import celery_ext, db
+from app.extensions import celery_ext, db, redis_client
 from app.libs.enums import EventType, Queue, TaskState
 from app.libs.error_codes import ErrorCode
 from app.libs.errors import AppError
+from app.libs.ids import new_id
 from app.models import Project, Task
-from app.tasks import context
+from app.tasks import claim, context
 from app.tasks.context import ContextTask, carry_next
 from app.tasks.heart import Heart
 from app.utils.object_store import ObjectStoreUnavailable
@@ -76,7 +78,14 @@ def message():
     def run(claim):
         succeed(claim)
 
-    yield run.apply
+    def take(*, redelivered=False):
+        run.push_request(id=str(new_id()), delivery_info={"redelivered": redelivered})
+        try:
+            run()
+        finally:
+            run.pop_request()
+
+    yield take
     celery_ext.celery.tasks.unregister(run)
 
 
@@ -176,6 +185,41 @@ def test_a_task_whose_work_met_an_outage_is_begun_again(submit, app, outage):
     assert left == TaskState.RUNNING
     assert now(task).state == TaskState.SUCCEEDED
     assert now(task).attempt == 2
+
+
+def test_a_process_with_too_much_memory_is_ended_also_when_the_database_is_away(submit, app, monkeypatch):
+    submit()
+    killed, limits = threading.Event(), {"task_memory_limits": "dataset.import=1"}
+    monkeypatch.setitem(app.config, "SETTINGS", replace(app.config["SETTINGS"], **limits))
+    monkeypatch.setattr(claim, "_end_process", killed.set)
+
+    def away(*_args, **_kwargs):
+        raise OperationalError("UPDATE", {}, Exception("gone away"))
+
+    monkeypatch.setattr(claim.task_queue, "end", away)
+    was_killed = []
+
+    def eat(_claim):
+        was_killed.append(killed.wait(claim.END_WITHIN_S - 1))
+        raise ObjectStoreUnavailable("whatever ends the body: it is only in a test that it comes so far")
+
+    with Heart() as heart:
+        carry_next(Queue.DEFAULT, eat, heart, message_id="m")
+
+    assert was_killed == [True]
+
+
+def test_a_message_that_was_given_away_twice_is_left_for_a_fresh_one(submit, message):
+    """Else two workers would be known by one name, and who ends the one would end the other."""
+    task = submit()
+    redis_client.delete("setpoint:default")
+
+    message(redelivered=True)
+    left = now(task).state
+    message()
+
+    assert (left, redis_client.llen("setpoint:default")) == (TaskState.QUEUED, 1)
+    assert now(task).state == TaskState.SUCCEEDED
 
 
 def test_work_that_returns_without_an_end_is_a_fault(submit):
