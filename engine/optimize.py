@@ -3,6 +3,7 @@
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
+from functools import partial
 from typing import Any
 
 from engine.checks import whole_number
@@ -27,6 +28,7 @@ class Step:
         objective: of the best point so far; None while no point could be computed.
         violation: its total violation; 0 means that it is feasible. None likewise.
         hypervolume: of the front so far, where there are several objectives; see ``Front``.
+        best: reports on the best point so far; None while no point could be computed.
         state: returns everything that the rest of the run depends on, to save and to ``resume`` from.
     """
 
@@ -35,6 +37,7 @@ class Step:
     objective: float | None
     violation: float | None
     hypervolume: float | None
+    best: Callable[[], Report] | None = field(repr=False, compare=False)
     state: Callable[[], State] = field(repr=False, compare=False)
 
 
@@ -129,7 +132,8 @@ def minimize(
         if on_step:
             best = run.solver.result()
             objective, violation = (best.objective, best.violation) if best else (None, None)
-            on_step(Step(run.solver.evaluations, budget, objective, violation, run.hypervolume, run.state))
+            told = partial(evaluator.report, best.x) if best else None
+            on_step(Step(run.solver.evaluations, budget, objective, violation, run.hypervolume, told, run.state))
 
     best = run.solver.result()
     if best is None:

@@ -20,7 +20,7 @@ class ProcessStep:
     Attributes:
         stage: what is being solved, for people: a module, and in which round.
         evaluations, budget: evaluations of one model by now in all stages, and those that there may be.
-        objective, violation, hypervolume: of the best point of the stage so far, as in ``Step``.
+        objective, violation, hypervolume, best: of the best point of the stage so far, as in ``Step``.
         state: returns everything that the rest of the run depends on.
     """
 
@@ -30,6 +30,7 @@ class ProcessStep:
     objective: float | None
     violation: float | None
     hypervolume: float | None
+    best: Callable[[], Report] | None = field(repr=False, compare=False)
     state: Callable[[], State] = field(repr=False, compare=False)
 
 
@@ -112,6 +113,7 @@ class Stages:
                     objective=step.objective,
                     violation=step.violation,
                     hypervolume=step.hypervolume,
+                    best=step.best,
                     state=lambda: step.state() | {_STAGES: points},
                 )
             )

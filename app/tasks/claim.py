@@ -31,7 +31,9 @@ END_WITHIN_S = 5.0  # for so long the database is waited for by a process that i
 
 
 class CancelledError(Exception):
-    """Somebody asked for the task to stop, and now it does."""
+    """Somebody asked for the task to stop, and now it does. ``so_far`` is what it has come to, if that is of use."""
+
+    so_far: dict[str, Any] | None = None
 
 
 class Claim:

@@ -94,8 +94,8 @@ def carry_next(queue: Queue, body: Callable[[Claim], None], heart: Heart, *, mes
             claim.checkpoints.discard()
             log.info("task_succeeded")
             return True
-        except CancelledError:
-            return _end_stopped(lease)
+        except CancelledError as cancelled:
+            return _end_stopped(lease, cancelled.so_far)
         except LeaseLostError:
             db.session.rollback()
             log.warning("task_lost")
@@ -141,12 +141,12 @@ def _excuse(lease: task_queue.Lease, outage: str) -> None:
         log.warning("task_not_excused")  # the attempt counts; nobody could write that it should not
 
 
-def _end_stopped(lease: task_queue.Lease) -> bool:
+def _end_stopped(lease: task_queue.Lease, so_far: dict | None) -> bool:
     """End a task that was told to stop; return whether it was still ours."""
     db.session.rollback()
     try:
         with sqlite.writing():
-            state = task_queue.end_stopped(lease)
+            state = task_queue.end_stopped(lease, result=so_far)
             db.session.commit()
     except LeaseLostError:
         log.warning("task_lost")

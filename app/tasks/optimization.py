@@ -1,40 +1,87 @@
 """Searching for the best inputs."""
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from time import perf_counter
 from typing import Any
 from uuid import UUID
 
 from app.libs.enums import TaskKind
 from app.tasks import fan_out
-from app.tasks.claim import Claim
+from app.tasks.claim import CancelledError, Claim
 from app.tasks.fan_out import WorthFanningOut
-from app.tasks.starts import AnyStep, Found, Search, Starts, about, best_of, resumed, seed_of, told
-from app.viewModels import optimizations, process_optimizations, task_parts
+from app.tasks.starts import AnyStep, Found, Search, Starts, about, best_of, resumed, seed_of, stage_of, told
+from app.viewModels import categories, optimizations, process_optimizations, task_parts
 from engine.evaluator import Report
 from engine.exact import certify
-from engine.optimize import minimize
+from engine.optimize import jsonable, minimize
 from engine.problem import Problem
 from engine.process_optimum import optimize_process
 from engine.solvers.state import State
 from engine.trust import Envelope
 
 PROOF_SECONDS = 300.0
+_KEPT = ("inputs", "outputs", "objective", "is_feasible", "total_violation")
+"""What is told of the best point of a search that was stopped."""
 
 
-@dataclass(frozen=True)
 class Hunt:
-    """An optimization that is carried out: what was asked, how it is searched, and how an answer is reported."""
+    """An optimization that is carried out: what was asked, how it is searched, and how an answer is reported.
 
-    asked: optimizations.Optimization
-    search: Search
-    report: Callable[[Any], dict[str, Any]]
+    Args:
+        known: the texts of inputs that hold text.
+    """
+
+    def __init__(
+        self,
+        asked: optimizations.Optimization,
+        search: Search,
+        report: Callable[[Any], dict[str, Any]],
+        known: categories.Known,
+    ) -> None:
+        self.asked, self.report, self._search, self._known = asked, report, search, known
+        self._best: AnyStep | None = None
 
     @property
     def n_starts(self) -> int:
         """How often the search begins."""
         return int(self.asked.options.get("starts", 1))
+
+    def search(self, seed: int, resume: State | None, on_step: Callable[[AnyStep], None] | None) -> Found:
+        """Search, and remember what is the best so far."""
+
+        def look(step: AnyStep) -> None:
+            if self._best is None or _is_better(step, self._best):
+                self._best = step
+            if on_step:
+                on_step(step)
+
+        return self._search(seed, resume, look)
+
+    @contextmanager
+    def kept(self) -> Iterator[None]:
+        """Give what stops the work the best so far."""
+        try:
+            yield
+        except CancelledError as cancelled:
+            cancelled.so_far = self._so_far()
+            raise
+
+    def _so_far(self) -> dict[str, Any] | None:
+        step = self._best
+        if step is None or step.best is None:
+            return None
+        report = step.best()
+        found = jsonable({name: getattr(report, name) for name in _KEPT})
+        found |= {"evaluations": step.evaluations, **stage_of(step)}
+        return {"optimization_id": str(self.asked.id), "best_so_far": categories.in_report(found, self._known)}
+
+
+def _is_better(step: AnyStep, than: AnyStep) -> bool:
+    """Whether a step has come at least as far; one of another stage is held to be what counts now."""
+    if stage_of(step) != stage_of(than) or step.violation is None or than.violation is None:
+        return step.violation is not None
+    return (step.violation, step.objective) <= (than.violation, than.objective)
 
 
 def optimize(claim: Claim) -> None:
@@ -44,6 +91,11 @@ def optimize(claim: Claim) -> None:
     """
     optimization_id = UUID(claim.payload["optimization_id"])
     hunt = _hunt(optimization_id, claim)
+    with hunt.kept():
+        _optimize(claim, optimization_id, hunt)
+
+
+def _optimize(claim: Claim, optimization_id: UUID, hunt: Hunt) -> None:
     if hunt.n_starts == 1:
         answer, _ = resumed(hunt.search, hunt.asked.seed, claim.checkpoints.load(), teller(claim))
         found = hunt.report(answer)
@@ -68,7 +120,8 @@ def search_part(claim: Claim) -> None:
     began = perf_counter()
     hunt = _hunt(UUID(claim.payload["optimization_id"]), claim)
     seed = seed_of(hunt.asked.seed, claim.payload["start"])
-    _, state = resumed(hunt.search, seed, claim.checkpoints.load(), teller(claim))
+    with hunt.kept():
+        _, state = resumed(hunt.search, seed, claim.checkpoints.load(), teller(claim))
     fan_out.store(claim, state or {}, seconds=perf_counter() - began)
 
 
@@ -104,7 +157,7 @@ def _of_model(optimization_id: UUID, claim: Claim) -> Hunt:
         proof = _certificate(asked, loaded.surrogate, loaded.envelope, optimum, claim)
         return optimizations.report(loaded, optimum) | {"certificate": proof}
 
-    return Hunt(asked, search, report)
+    return Hunt(asked, search, report, categories.of(asked.model))
 
 
 def _of_process(optimization_id: UUID, claim: Claim) -> Hunt:
@@ -132,7 +185,7 @@ def _of_process(optimization_id: UUID, claim: Claim) -> Hunt:
         proof = _certificate(asked, loaded.process, envelope, optimum, claim)
         return process_optimizations.report(loaded, optimum) | {"certificate": proof}
 
-    return Hunt(asked, search, report)
+    return Hunt(asked, search, report, categories.of_all(*(each.model for each in asked.modules)))
 
 
 def _certificate(

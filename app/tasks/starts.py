@@ -143,15 +143,19 @@ def told(found: list[Found], seed: int) -> list[dict[str, Any]]:
 
 def about(step: AnyStep) -> dict[str, Any]:
     """Return what a watcher wants to know of a step."""
-    stage = {"stage": step.stage} if isinstance(step, ProcessStep) else {}
     volume = {} if step.hypervolume is None else {"hypervolume": step.hypervolume}
     return {
         "evaluations": step.evaluations,
         "best_objective": step.objective,
         "best_violation": step.violation,
-        **stage,
+        **stage_of(step),
         **volume,
     }
+
+
+def stage_of(step: AnyStep) -> dict[str, Any]:
+    """Return what of a process is being solved."""
+    return {"stage": step.stage} if isinstance(step, ProcessStep) else {}
 
 
 def _named(prefix: str, state: State) -> State:

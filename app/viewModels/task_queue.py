@@ -314,7 +314,7 @@ def end(
     Raises:
         LeaseLostError: the task was taken away; the caller's transaction is rolled back.
     """
-    told = {"result": result} if result is not None else {"error": error} if error is not None else {}
+    told = {name: value for name, value in (("result", result), ("error", error)) if value is not None}
     facts = [(EventType.RESULT, result)] if result is not None else []
     changes = {"progress": 1.0, "checkpoint_key": None, "error": None} if state is TaskState.SUCCEEDED else {}
     write(
@@ -323,23 +323,25 @@ def end(
         state=state,
         lease_until=None,
         ended_at=now_ms(),
-        **told,
-        **changes,
+        **changes | told,
     )
     # only now that the row is held: who submits something that waits for this task either was seen, or sees the end
     for freed in task_needs.settle(lease.task_id, state):
         wake_ups.owe(freed.id, freed.queue)
 
 
-def end_stopped(lease: Lease) -> TaskState:
+def end_stopped(lease: Lease, *, result: dict[str, Any] | None = None) -> TaskState:
     """End a task that was told to stop, in the caller's transaction: as failed if that was for a limit, else cancelled.
+
+    Args:
+        result: what it has come to.
 
     Raises:
         LeaseLostError: the task was taken away; the caller's transaction is rolled back.
     """
     error = db.session.scalar(select(Task.error).where(Task.id == lease.task_id))
     state = TaskState.FAILED if error else TaskState.CANCELLED
-    end(lease, state, error=error)
+    end(lease, state, result=result, error=error)
     return state
 
 

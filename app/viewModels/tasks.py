@@ -143,6 +143,7 @@ def queue_again(task: Task, *, by: Actor, needs: Sequence[UUID] = ()) -> None:
         TaskState.QUEUED,
         by=by,
         error=None,
+        result=None,
         ended_at=None,
         started_at=None,
         stopping_since=None,

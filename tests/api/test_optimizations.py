@@ -453,12 +453,16 @@ def test_progress_tells_evaluations_and_the_best_so_far(ask, get, work):
     assert events[-1]["data"] == {"state": "succeeded"}
 
 
-def test_an_optimization_at_work_can_be_cancelled_and_leaves_no_result(app, client, headers, ask, get, work):
-    asked = ask(budget=1_000_000).json
+@pytest.mark.parametrize("starts", [1, 3])
+def test_an_optimization_cancelled_at_work_keeps_the_best_so_far(
+    app, client, headers, ask, get, work, starts, fan_out_after
+):
+    fan_out_after(3600)
+    asked = ask(budget=1_000_000, starts=starts).json
     worker = threading.Thread(target=work)
     worker.start()
     deadline = time.monotonic() + 20
-    while get(f"/tasks/{asked['id']}").json["state"] != "running":
+    while get(f"/tasks/{asked['id']}").json["progress"] == 0:
         assert time.monotonic() < deadline, "the work did not begin"
         time.sleep(0.02)
 
@@ -466,9 +470,20 @@ def test_an_optimization_at_work_can_be_cancelled_and_leaves_no_result(app, clie
 
     worker.join(timeout=20)
     assert stopping.json["state"] == "stopping"
-    assert get(f"/tasks/{asked['id']}").json["state"] == "cancelled"
+    task = get(f"/tasks/{asked['id']}").json
     optimization = get(f"/optimizations/{asked['subject_id']}").json
-    assert (optimization["state"], optimization["result"]) == ("cancelled", None)
+    assert (task["state"], optimization["state"], optimization["result"]) == ("cancelled", "cancelled", None)
+    best = task["result"]["best_so_far"]
+    model_id = optimization["model_id"]
+    answer = client.post(f"/api/v1/models/{model_id}/predict", json={"rows": [best["inputs"]]}, headers=headers)
+    assert answer.json["predictions"][0] == pytest.approx(best["outputs"])
+    told = [
+        each["data"]["best_objective"]
+        for each in get(f"/tasks/{asked['id']}/events").json["items"]
+        if each["type"] == "progress"
+    ]
+    assert best["objective"] <= min(told)
+    assert best["evaluations"] > 0
 
 
 def test_an_optimization_outlives_its_task(app, solve, get):

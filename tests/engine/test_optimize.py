@@ -264,6 +264,15 @@ def test_what_a_step_raises_stops_the_run_at_once():
     assert len(steps) == 3
 
 
+def test_every_step_can_report_on_the_best_point_so_far():
+    steps = []
+
+    found = minimize(posed(), Model(), budget=300, on_step=lambda step: steps.append((step, step.best())))
+
+    assert all(step.objective == report.objective for step, report in steps)
+    assert steps[-1][1].inputs == found.inputs
+
+
 def test_steps_count_up_to_the_budget_and_the_best_only_gets_better(solver):
     steps = []
 

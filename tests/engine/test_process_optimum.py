@@ -155,6 +155,15 @@ def test_steps_tell_the_stage_and_never_go_beyond_the_budget():
     assert told[-1].evaluations <= 4000
 
 
+@pytest.mark.parametrize("mode", MODES)
+def test_steps_can_report_on_the_best_point_of_their_stage(mode):
+    told = []
+
+    solved(mode, budget=600, on_step=told.append)
+
+    assert all(step.best().objective == pytest.approx(step.objective, rel=1e-9) for step in told)
+
+
 def test_a_module_with_a_target_and_an_objective_of_its_own_hits_the_target_first():
     graph = ProcessGraph(
         (
