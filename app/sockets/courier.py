@@ -81,10 +81,14 @@ class Courier:
         self.unfollow(sid, task_id)
         subscription = Subscription(sid, self._feeds.follow(task_id), after)
         with self._lock:
-            self._subscriptions.setdefault(str(task_id), {})[sid] = subscription
+            followers = self._subscriptions.setdefault(str(task_id), {})
+            before, followers[sid] = followers.get(sid), subscription
             if self._thread is None:
                 self._thread = threading.Thread(target=self._run, name="task-courier", daemon=True)
                 self._thread.start()
+        if before:  # the client has asked twice at one moment
+            with before.lock:
+                self._end(before, None)
         if subscription.feed.after(after) is None:
             threading.Thread(target=self._replay, args=[subscription], name="task-replay", daemon=True).start()
         else:

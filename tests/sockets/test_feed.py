@@ -359,6 +359,26 @@ def test_a_client_that_has_gone_is_forgotten(scene):
     wait_until(lambda: not scene.courier.sids(), "nobody to follow")
 
 
+def test_a_client_that_follows_twice_at_one_moment_is_told_everything_once(scene, monkeypatch):
+    scene.add(3)
+    follow, twice = scene.feeds.follow, []
+
+    def meanwhile(task_id):
+        feed = follow(task_id)
+        if not twice:
+            twice.append(True)
+            scene.follow("a", after=3)
+        return feed
+
+    monkeypatch.setattr(scene.feeds, "follow", meanwhile)
+    scene.follow("a", after=3)
+    scene.add(2, state="running")
+    scene.wait("a", [4, 5])
+    scene.courier.unfollow("a", TASK)
+
+    assert scene.feeds._feeds == {}, "nobody is left who follows"
+
+
 def test_following_anew_replaces_what_was_before(scene):
     scene.follow("a")
     scene.add(3)
