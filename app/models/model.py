@@ -66,6 +66,11 @@ class Model(InProject, Created, db.Model):
         return self.options.get("routes")
 
     @property
+    def choice(self) -> dict | None:
+        """What was tried and chosen, of the kind ``auto``; None of every other."""
+        return self.options.get("choice")
+
+    @property
     def is_production(self) -> bool:
         """Whether its module uses this model."""
         return self.module.production_model_id == self.id

@@ -40,7 +40,8 @@ def train_model(claim: Claim) -> None:
         kept.save(seconds=time.perf_counter() - started)
         claim.wait_for(lambda: _submit_folds(claim, order, kept.missing(folds)))
         return
-    surrogate = fit(order.kind, rows.X, rows.Y, **order.learn, on_step=stages.of("learn"))
+    # a kind that chooses does so by rows held out as its scores are: not by neighbors of those it has seen
+    surrogate = fit(order.kind, rows.X, rows.Y, **order.learn, folds=folds["validate"], on_step=stages.of("learn"))
     if validated["validate"].n_rows > 1:
         surrogate = calibrate(surrogate, validated["validate"], seed=order.seed, on_step=stages.of("calibrate"))
     routes = routes_to_json(measure_routes(surrogate, on_step=stages.of("measure")).form)

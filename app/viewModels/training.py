@@ -117,7 +117,8 @@ def finish(
     training gives the same file.
     """
     model = db.session.get_one(Model, order.model_id, populate_existing=True)
-    model.options = {**model.options, "encoding": _rule(surrogate), "routes": routes}
+    choice = None if surrogate.choice is None else dict(surrogate.choice)
+    model.options = {**model.options, "encoding": _rule(surrogate), "routes": routes, "choice": choice}
     model.metrics = metrics
     model.ranges = _ranges(module_tags.lookback_of(model), surrogate)
     model.n_rows = surrogate.n_rows

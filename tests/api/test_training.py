@@ -190,6 +190,28 @@ def test_every_kind_is_trained_stored_and_asked(client, headers, train, kind):
     assert answer.json["predictions"][0]["y"] == pytest.approx(20, abs=3)
 
 
+def test_auto_chooses_by_the_rows_that_the_validation_holds_out_and_tells_what_it_chose(train, upload, fan_out_after):
+    fan_out_after(3600)
+    hours = np.arange(float(N_ROWS))
+    table = plant_table().with_columns(a=pl.Series(hours), y=pl.Series(np.sin(hours / 4)))
+    upload(table)  # neighbors tell a row to a third of a standard deviation; from other blocks of time nothing is known
+    by_time = {"scheme": "time", "n_folds": 2}
+
+    model = train(kind="auto", params={"budget": 4}, validation=by_time, compares_at_random=False)
+
+    choice = model["choice"]
+    assert choice["folds"] == "given"
+    assert choice["error"] > 0.9
+    assert (choice["cut"], choice["n_fits"]) == ("budget", 4)
+    assert sum(weight for member in choice["members"] for weight in member["weights"]) == pytest.approx(1)
+    chosen = [tried["kind"] for tried in choice["tried"] if tried["state"] == "chosen"]
+    assert sorted(chosen) == sorted(member["kind"] for member in choice["members"])
+
+
+def test_a_kind_that_chooses_nothing_tells_no_choice(train):
+    assert train()["choice"] is None
+
+
 def test_a_table_without_one_complete_row_fails_the_task_and_names_the_emptiest_tag(app, start, upload, get_state):
     upload(plant_table().with_columns(b=pl.lit(None, dtype=pl.Float64)))
 

@@ -187,6 +187,58 @@ class RouteStepOut(Schema):
     )
 
 
+class CandidateOut(Schema):
+    kind = fields.String(required=True)
+    params = fields.Dict(required=True, metadata={"description": "Those that differ from the kind's defaults."})
+    is_log = fields.Boolean(
+        required=True, metadata={"description": "Whether it learned logarithms of outputs that spread widely."}
+    )
+
+
+class ChosenOut(CandidateOut):
+    weights = fields.List(
+        fields.Float(), required=True, metadata={"description": "Its share of the prediction of each output."}
+    )
+
+
+class TriedOut(CandidateOut):
+    state = fields.String(
+        required=True,
+        validate=validate.OneOf(["chosen", "compared", "dropped", "failed", "not tried"]),
+        metadata={"description": "compared: on all the rows that decided. dropped: it fell behind before."},
+    )
+    error = fields.Float(
+        required=True, allow_none=True, metadata={"description": "RMSE on rows held out, in standard deviations."}
+    )
+    n_fits = fields.Integer(required=True)
+    failure = fields.String(required=True, allow_none=True)
+
+
+class ChoiceOut(Schema):
+    """What the kind `auto` tried and chose, by rows held out as for the scores."""
+
+    members = fields.List(
+        fields.Nested(ChosenOut), required=True, metadata={"description": "What was chosen: one, or a blend."}
+    )
+    tried = fields.List(fields.Nested(TriedOut), required=True)
+    error = fields.Float(allow_none=True, metadata={"description": "Of what was chosen; 1 is that of the mean."})
+    folds = fields.String(
+        required=True,
+        allow_none=True,
+        metadata={"description": "given: those of the model's validation. null: too few rows to hold any out."},
+    )
+    n_folds = fields.Integer(metadata={"description": "How many of them decided."})
+    n_rows_sampled = fields.Integer(allow_none=True, metadata={"description": "Of a large table, where it was cut."})
+    n_fits = fields.Integer(required=True, metadata={"description": "Fits of the search: its budget repeats it."})
+    cut = fields.String(
+        required=True,
+        allow_none=True,
+        validate=validate.OneOf(["budget", "time"]),
+        metadata={"description": "What ended the search before it was through. null: nothing."},
+    )
+    notes = fields.List(fields.String(), required=True)
+
+
 class ModelOut(Schema):
     id = fields.UUID(required=True)
     project_id = fields.UUID(required=True)
@@ -225,6 +277,9 @@ class ModelOut(Schema):
         required=True,
         allow_none=True,
         metadata={"description": "null: its inputs are numbers without gaps."},
+    )
+    choice = fields.Nested(
+        ChoiceOut, required=True, allow_none=True, metadata={"description": "Of the kind `auto`; null of every other."}
     )
     routes = fields.List(
         fields.List(fields.Nested(RouteStepOut), allow_none=True),
