@@ -72,16 +72,18 @@ class History:
             ShapeError: x is not d finite numbers.
             ParameterError: k is not a whole number from 1.
         """
-        point = self._checked(x)[self._varies]
         k = whole_number("k", k, 1)
-        starts = range(0, len(self._X), CHUNK)
-        # Differences before scaling: rows equally far on two sides of x are then equal to the last bit
-        with np.errstate(over="ignore"):
-            squares = np.concatenate(
-                [(((self._X[start : start + CHUNK] - point) / self._scale) ** 2).sum(axis=1) for start in starts]
-            )
+        squares = self._squares(x)
         rows = _smallest(squares, k)
         return rows, np.sqrt(squares[rows])
+
+    def n_within(self, x: ArrayLike, distance: float) -> int:
+        """Return how many rows lie no farther from x, shape (d,), than this distance D.
+
+        Raises:
+            ShapeError: x is not d finite numbers.
+        """
+        return int(np.count_nonzero(np.sqrt(self._squares(x)) <= distance))
 
     def unseen(self, x: ArrayLike) -> tuple[str, ...]:
         """Return the inputs that never changed in the history but have another value at x, where D is blind.
@@ -101,6 +103,15 @@ class History:
         if self._spacing is None:
             self._spacing = self._measured_spacing()
         return self._spacing
+
+    def _squares(self, x: ArrayLike) -> Floats:
+        """Return the squares of the distances from x to all rows, shape (n,)."""
+        point = self._checked(x)[self._varies]
+        starts = range(0, len(self._X), CHUNK)
+        # Differences before scaling: rows equally far on two sides of x are then equal to the last bit
+        with np.errstate(over="ignore"):
+            squares = [(((self._X[start : start + CHUNK] - point) / self._scale) ** 2).sum(axis=1) for start in starts]
+        return np.concatenate(squares)
 
     def _checked(self, x: ArrayLike) -> Floats:
         point = floats("the point", x)

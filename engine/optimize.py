@@ -53,7 +53,7 @@ class Optimum(Report):
         curve: (evaluations, best objective, its total violation), one entry each time that the best got better and
             one at the end, thinned to MOST_CURVE_POINTS. Between two entries nothing changed, unless thinned.
         solver, seed, budget: with the problem and the model, what it takes to repeat the run.
-        search: the solver that ``auto`` chose; otherwise ``solver`` again.
+        search: with several objectives the solver that ``auto`` chose; otherwise ``solver`` again.
         broken: where nothing feasible was found: what the nearest point breaks, and by how much.
         front: with several objectives, the points of which none is better than another in all of them.
         comparison: the answer beside the operating point of now, if one was given.

@@ -3,10 +3,8 @@
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+from app.viewModels.optimization_nearest import FAR
 from engine.expressions import Expression
-
-FAR = 2.0
-"""An answer this many times farther from the nearest measured row than neighbors are from each other extrapolates."""
 
 Note = dict[str, Any]
 

@@ -2,26 +2,15 @@
 
 from typing import Any
 
-import numpy as np
-
 from app.models import Model, Optimization
 from app.version import VERSION
-from app.viewModels import categories, optimization_baseline, optimization_notes
+from app.viewModels import categories, optimization_baseline, optimization_nearest, optimization_notes
 from app.viewModels.model_history import History
-from app.viewModels.optimization_baseline import Measured
-from engine import neighbors
-from engine.lookback import Steady
 from engine.optimize import Optimum
 from engine.problem import Problem
-from engine.surrogates import Surrogate
-
-N_NEAREST = 5
-"""Measured rows that are shown beside the answer."""
 
 
-def report(
-    optimization: Optimization, optimum: Optimum, surrogate: Surrogate | Steady, history: History
-) -> dict[str, Any]:
+def report(optimization: Optimization, optimum: Optimum, history: History) -> dict[str, Any]:
     """Return the result of an optimization as JSON values; ``docs/optimizations.md`` says what each part means."""
     model = optimization.model
     problem = Problem.from_json(optimization.problem)
@@ -33,7 +22,8 @@ def report(
         **{name: value for name, value in found.items() if name not in {"solver", "seed", "budget"}},
         "baseline": baseline,
         "saving": optimization_baseline.saved(problem, baseline, found),
-        "nearest": _nearest(optimum, surrogate, measured, history),
+        "trust": optimization_nearest.in_table(found["trust"], history.places),
+        "nearest": optimization_nearest.about(optimum.inputs, history, measured.terms),
         "model": _about(model),
         "repeat": _repeat(optimization, model),
     }
@@ -44,29 +34,6 @@ def report(
 def summary(result: dict[str, Any]) -> dict[str, Any]:
     """Return the few values of a result that the task carries too."""
     return {name: result[name] for name in ("objective", "is_feasible", "evaluations", "seconds")}
-
-
-def _nearest(optimum: Optimum, surrogate: Surrogate | Steady, measured: Measured, history: History) -> dict[str, Any]:
-    """Return the measured rows nearest to the answer over all inputs, and how far from each other rows usually are."""
-    inputs = surrogate.inputs
-    known = neighbors.History(history.matrix(inputs), inputs)
-    answer = [optimum.inputs[tag] for tag in inputs]
-    rows, distances = known.nearest(answer, N_NEAREST)
-    return {
-        "distance": float(distances[0]),
-        "typical_spacing": _finite(known.spacing()),
-        "unseen": list(known.unseen(answer)),
-        "rows": [
-            {
-                "row": int(history.places[i]),
-                "time": _finite(history.times[i], int) if history.times is not None else None,
-                "distance": float(distance),
-                "inputs": {tag: float(history.columns[tag][i]) for tag in inputs},
-                "terms": [_finite(value) for value in measured.terms[i]],
-            }
-            for i, distance in zip(rows, distances, strict=True)
-        ],
-    }
 
 
 def _about(model: Model) -> dict[str, Any]:
@@ -97,7 +64,3 @@ def _repeat(optimization: Optimization, model: Model) -> dict[str, Any]:
         "dataset_sha256": version.sha256,
         "product_version": VERSION,
     }
-
-
-def _finite(value: float, kind: type = float) -> Any:
-    return kind(value) if np.isfinite(value) else None

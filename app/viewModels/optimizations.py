@@ -217,7 +217,7 @@ def is_of_process(optimization_id: UUID) -> bool:
 
 def report(search: Search, optimum: Optimum) -> dict[str, Any]:
     """Return what was found, held against what was measured. Writes nothing."""
-    return optimization_report.report(search.optimization, optimum, search.surrogate, search.history)
+    return optimization_report.report(search.optimization, optimum, search.history)
 
 
 def finish(optimization_id: UUID, result: dict[str, Any]) -> dict[str, Any]:

@@ -21,6 +21,7 @@ from app.version import VERSION
 from app.viewModels import (
     categories,
     model_history,
+    optimization_nearest,
     optimization_options,
     optimization_problem,
     process_graph,
@@ -28,6 +29,7 @@ from app.viewModels import (
     task_queue,
 )
 from app.viewModels.access import visible
+from app.viewModels.model_history import History
 from engine.layers import check_layers
 from engine.problem import Problem
 from engine.process_model import ProcessModel
@@ -238,11 +240,19 @@ def _add(process_id: UUID, asked: Asked, chosen: Mapping[str, Model], problem: P
 
 @dataclass(frozen=True)
 class ProcessSearch:
-    """An optimization of a process as its worker has it: what was asked, the models, and where they are trusted."""
+    """An optimization of a process as its worker has it.
+
+    Attributes:
+        optimization: what was asked.
+        process: the models.
+        envelopes: module -> where its model is trusted.
+        histories: module -> the rows that its model was trained on.
+    """
 
     optimization: Optimization
     process: ProcessModel
     envelopes: Mapping[str, Envelope]
+    histories: Mapping[str, History]
 
 
 def load(optimization_id: UUID) -> ProcessSearch:
@@ -258,22 +268,22 @@ def load(optimization_id: UUID) -> ProcessSearch:
     versions = {name: model.dataset_version for name, model in chosen.items()}
     db.session.commit()  # reading the store may take long
     composed = _composed(modules, {name: surrogates.held(model) for name, model in chosen.items()})
+    histories = {name: model_history.of(model, versions[name]) for name, model in chosen.items()}
     envelopes = {}
-    if optimization.options.get("trust") is not None:
-        for part in composed.parts:
-            model = chosen[part.name]
-            history, known = model_history.of(model, versions[part.name]), categories.of(model)
-            found = optimization_options.envelope(optimization.options, history, list(part.model.inputs), known)
-            if found is not None:
-                envelopes[part.name] = found
-    return ProcessSearch(optimization, composed, envelopes)
+    for part in composed.parts:
+        known = categories.of(chosen[part.name])
+        inputs = list(part.model.inputs)
+        found = optimization_options.envelope(optimization.options, histories[part.name], inputs, known)
+        if found is not None:
+            envelopes[part.name] = found
+    return ProcessSearch(optimization, composed, envelopes, histories)
 
 
 def report(search: ProcessSearch, optimum: ProcessOptimum) -> dict[str, Any]:
     """Return what was found, with what it takes to find it again. Writes nothing."""
     optimization = search.optimization
     known = categories.of_all(*(each.model for each in optimization.modules))
-    return categories.in_report(optimum.to_json(), known) | {
+    return categories.in_report(_placed(optimum.to_json(), search.histories), known) | {
         "models": {
             each.module_name: {
                 "id": str(each.model_id),
@@ -295,6 +305,22 @@ def report(search: ProcessSearch, optimum: ProcessOptimum) -> dict[str, Any]:
             "product_version": VERSION,
         },
     }
+
+
+def _placed(found: dict[str, Any], histories: Mapping[str, History]) -> dict[str, Any]:
+    """Return an answer with the measured rows that are nearest to what each module is given."""
+    modules = [
+        module | {"nearest": optimization_nearest.about(module["inputs"], histories[module["name"]])}
+        for module in found["modules"]
+    ]
+    trust = found["trust"] and {
+        **found["trust"],
+        "modules": {
+            name: optimization_nearest.in_table(each, histories[name].places)
+            for name, each in found["trust"]["modules"].items()
+        },
+    }
+    return found | {"modules": modules, "trust": trust}
 
 
 def _models(process: Process, asked: Mapping[str, UUID], *, without: Set[str] = frozenset()) -> dict[str, Model]:

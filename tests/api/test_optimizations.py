@@ -312,6 +312,16 @@ def test_the_nearest_measured_rows_are_shown_with_their_place_in_the_table(solve
         assert row["time"] == there["time"]
 
 
+def test_the_envelope_names_the_same_rows_and_how_many_are_near_is_counted(solve, rows):
+    result = solve(trust=0.99)["result"]
+
+    nearest = result["nearest"]
+    assert [each["row"] for each in result["trust"]["nearest"]] == [each["row"] for each in nearest["rows"]]
+    a, b = rows["a"].to_numpy(), rows["b"].to_numpy()
+    distances = np.hypot((a - result["inputs"]["a"]) / a.std(), (b - 0.5) / b.std())
+    assert nearest["n_near"] == (distances <= 2 * nearest["typical_spacing"]).sum() >= 1
+
+
 def test_the_distance_to_the_nearest_row_is_in_standard_deviations(solve, rows):
     result = solve()["result"]
 

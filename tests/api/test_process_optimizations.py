@@ -18,7 +18,8 @@ def chain_table(n_rows=60):
     a, b, c = rng.uniform(LOW_A, 9, n_rows), rng.uniform(-1, 1, n_rows), rng.uniform(0, HIGH_C, n_rows)
     a[0], c[0] = LOW_A, HIGH_C
     y = 2 * a - b + 10
-    return pl.DataFrame({"a": a, "b": b, "c": c, "y": y, "w": 3 * y - c})
+    measured = [None if k == 1 else value for k, value in enumerate(b)]  # a row that the mill cannot learn from
+    return pl.DataFrame({"a": a, "b": measured, "c": c, "y": y, "w": 3 * y - c})
 
 
 @pytest.fixture
@@ -87,6 +88,21 @@ def test_the_answer_is_held_to_where_every_module_was_measured(solve):
     assert kept["is_feasible"]
     assert set(kept["trust"]["modules"]) == {"mill", "boiler"}
     assert kept["objective"] > free["objective"]
+
+
+@pytest.mark.parametrize("asked", [{"trust": 0.99}, {"trust": 0.99, "trust_form": "polyhedral"}, {"trust": None}])
+def test_the_rows_nearest_to_what_each_module_is_given_are_told_by_their_place_in_the_table(solve, asked):
+    result = solve(**asked)["result"]
+
+    table = chain_table().to_dicts()
+    for module in result["modules"]:
+        nearest = module["nearest"]
+        assert len(nearest["rows"]) == 5
+        assert nearest["n_near"] >= 1
+        for told in nearest["rows"]:
+            assert told["inputs"] == {tag: table[told["row"]][tag] for tag in module["inputs"]}
+        for told in ((result["trust"] or {"modules": {}})["modules"].get(module["name"]) or {}).get("nearest", []):
+            assert told["row"] in [each["row"] for each in nearest["rows"]]
 
 
 def test_trust_is_on_unless_it_is_switched_off(client, headers, chain, app):

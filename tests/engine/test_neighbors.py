@@ -36,6 +36,19 @@ def test_the_nearest_rows_are_those_of_brute_force_in_order_and_ties_keep_the_or
     assert rows.tolist() == sorted(range(12), key=lambda i: (round(expected[i], 9), i))[:k]
 
 
+def test_rows_within_a_distance_are_counted_with_those_at_it():
+    X = plant_rows()
+    distances = by_hand(X, X[0], X.std(axis=0))
+    history = History(X, TAGS)
+
+    _, (_, second, third) = history.nearest(X[0], 3)
+
+    assert history.n_within(X[0], 1.0) == (distances <= 1.0).sum()
+    assert history.n_within(X[0], second) == 2
+    assert history.n_within(X[0], third) == 3
+    assert history.n_within(X[0], float("nan")) == 0
+
+
 def test_a_row_of_the_history_is_its_own_nearest_at_no_distance():
     X = plant_rows()
 
