@@ -68,7 +68,7 @@ def compare(evaluator: Evaluator, answer: Report, current: Mapping[str, float], 
     Raises:
         ProblemError: a variable has no value in ``current``.
     """
-    before = evaluator.starts([current])[0]
+    before = evaluator.starts([], current)[0]
     after = np.array([variable.value for variable in answer.variables])
     now = evaluator.report(before)
     changed = _changed(evaluator, before, after)

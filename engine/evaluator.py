@@ -231,15 +231,22 @@ class Evaluator:
         """Return the standard deviation of the objective over PROBE points spread evenly over the space."""
         return spread(self.evaluate(self._probe()).objective)
 
-    def starts(self, points: Sequence[Mapping[str, float]]) -> Floats:
+    def starts(self, points: Sequence[Mapping[str, float]], current: Mapping[str, float] | None = None) -> Floats:
         """Return points given by tag as values of the variables, shape (number of points, number of variables).
+
+        Args:
+            points: each a value for every variable; other tags are not looked at.
+            current: the operating point of now, if one was given: it comes first.
 
         Raises:
             ProblemError: a variable has no value in one of them.
         """
-        for i, point in enumerate(points):
+        named = {f"start {i}": point for i, point in enumerate(points)}
+        named = named if current is None else {"current": current, **named}
+        points = list(named.values())
+        for name, point in named.items():
             if missing := [variable.tag for variable in self.problem.variables if variable.tag not in point]:
-                raise ProblemError(f"start {i} has no value for {missing[0]!r}", tag=missing[0])
+                raise ProblemError(f"{name} has no value for {missing[0]!r}", path=name, tag=missing[0])
         rows = [[point[variable.tag] for variable in self.problem.variables] for point in points]
         return floats("starts", rows).reshape(len(rows), len(self._free))
 

@@ -111,7 +111,7 @@ class Layers:
         """Solve every module once, from the top."""
         n_searches = sum(2 if share.terms and self._is_linked(share) else 1 for share in self._shares.values())
         each = max(LEAST_BUDGET, self._budget // n_searches)
-        found = Found(dict(self._problem.fixed), promised=0.0)
+        found = Found(dict(self._problem.fixed), promised=0.0, notes=self._too_little(n_searches))
         for share in self._shares.values():
             targets = self._targets(share, found)
             report = self._solve_in_order(share, targets, found, each)
@@ -125,6 +125,7 @@ class Layers:
         each, n_rounds = self._budget // (ROUNDS * len(self._shares)), ROUNDS
         if each < LEAST_BUDGET:
             each, n_rounds = LEAST_BUDGET, max(1, self._budget // (LEAST_BUDGET * len(self._shares)))
+        too_little = self._too_little(len(self._shares))
         pairs: list[Pair] = [*self._linked, *self._followers]
         v = dict.fromkeys(pairs, 0.0)
         tried: list[Found] = []
@@ -142,11 +143,12 @@ class Layers:
         best = min(rounds, key=lambda each: (each.violation, each.objective))
         chosen = tried[best.number - 1]
         chosen.rounds = rounds
+        chosen.notes += too_little
         if best.worst_miss_sd >= CLOSE:
             chosen.notes.append(
-                f"The talks ended after {len(rounds)} rounds; in the best of them, round {best.number}, the worst link"
-                f" misses by {best.worst_miss_sd:.3g} sd: what was asked is not attainable together, and this is the"
-                " nearest that was reached."
+                f"The talks ended after {len(rounds)} rounds without agreement; in the best of them, round"
+                f" {best.number}, the worst link misses by {best.worst_miss_sd:.3g} sd. This is the nearest that was"
+                " reached: a larger budget may bring the layers nearer, or they cannot meet."
             )
         return chosen
 
@@ -175,6 +177,17 @@ class Layers:
                 found.copies |= {(name, tag): report.inputs[tag] for tag in own}
             self._take(share, report, found, targets)
         return found
+
+    def _too_little(self, n_searches: int) -> list[str]:
+        """Return a note where the budget does not serve so many searches, and count on what they are given."""
+        needed = LEAST_BUDGET * n_searches
+        if self._budget >= needed:
+            return []
+        self._stages.budget = needed
+        return [
+            f"A budget of {self._budget} is too little for {n_searches} searches of modules: each was given"
+            f" {LEAST_BUDGET} evaluations."
+        ]
 
     def _gap(self, pair: Pair, found: Found) -> float:
         """Return c of a link, or of an input that modules share, in sd: leader - follower."""

@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from engine.errors import ProblemError
 from engine.expressions import Expression, as_reference
 from engine.problem import Limit, Problem, Term, Variable
-from engine.process_model import Part, ProcessModel
+from engine.process_model import Part, ProcessModel, common_range
 
 
 @dataclass(frozen=True)
@@ -113,17 +113,15 @@ def link_variables(process: ProcessModel) -> dict[str, Variable]:
     Raises:
         ProblemError: no model tells that range.
     """
-    ranges: dict[str, tuple[float, float]] = {}
+    ranges: dict[str, list[tuple[float, float]]] = {}
     for link in process.graph.links:
         model = process.part(link.module).model
         known = getattr(model, "input_ranges", None)
         if known is None:
             raise ProblemError(f"the model of {link.module!r} tells no range of {link.tag!r}, which a search needs")
         low, high = map(float, known[list(model.inputs).index(link.tag)])
-        if link.source_tag in ranges:
-            low, high = max(low, ranges[link.source_tag][0]), min(high, ranges[link.source_tag][1])
-        ranges[link.source_tag] = (low, high)
-    return {tag: Variable(tag, min(low, high), max(low, high)) for tag, (low, high) in ranges.items()}
+        ranges.setdefault(link.source_tag, []).append((low, high))
+    return {tag: Variable(tag, *common_range(seen)) for tag, seen in ranges.items()}
 
 
 def _owner(process: ProcessModel, path: str, of: str) -> str:

@@ -118,7 +118,7 @@ def minimize(
     budget, seed = checked_budget(budget), checked_seed(seed)
     n_recipes = whole_number("n_recipes", n_recipes, 1)
     evaluator = Evaluator(problem, model, envelope)
-    points = evaluator.starts([*([current] if current else []), *starts])
+    points = evaluator.starts(starts, current or None)
     search = choose(solver, evaluator)
     run = Run(evaluator, search, budget, seed, points, clock, told=[solver, envelope is not None])
     if resume is not None:

@@ -134,7 +134,7 @@ class ProcessModel:
             if known is not None:
                 for tag, (low, high) in zip(part.sources, known, strict=True):
                     seen.setdefault(tag, []).append((float(low), float(high)))
-        return {tag: _common(seen[tag]) for tag in self.inputs if tag in seen}
+        return {tag: common_range(seen[tag]) for tag in self.inputs if tag in seen}
 
     def sd_of(self, tag: str) -> float:
         """Return the standard deviation of an output in its model's data; 1 where that is 0 or not told."""
@@ -206,6 +206,9 @@ def _check_same(name: str, what: str, wanted: Sequence[str], given: Sequence[str
         )
 
 
-def _common(ranges: Sequence[tuple[float, float]]) -> tuple[float, float]:
+def common_range(ranges: Sequence[tuple[float, float]]) -> tuple[float, float]:
+    """Return what all ranges have in common; where there is nothing, the range of all of them together."""
     low, high = max(low for low, _ in ranges), min(high for _, high in ranges)
-    return (low, high) if low <= high else (high, low)
+    if low <= high:
+        return low, high
+    return min(low for low, _ in ranges), max(high for _, high in ranges)

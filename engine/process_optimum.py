@@ -143,8 +143,9 @@ def optimize_process(
         n_recipes, on_step, resume: as ``minimize`` takes them.
 
     Raises:
-        ParameterError: mode, solver, budget or seed is not one that is allowed.
-        ProblemError: the problem does not fit the process, or cannot be served layer by layer.
+        ParameterError: mode, solver, budget or seed is not one that is allowed, or cuts cannot be closed in the mode.
+        ProblemError: the problem does not fit the process, cannot be served layer by layer, or a variable has no value
+            in ``current``.
         ProcessGraphError: an envelope does not fit its module.
         SolverStateError: ``resume`` is damaged or of another run.
     """
@@ -154,10 +155,11 @@ def optimize_process(
     if mode not in MODES:
         raise ParameterError(f"mode must be one of {', '.join(MODES)}, not {mode!r:.40}", parameter="mode")
     if closes_cuts:
-        closing = tuple(Limit(process.closing(name), equal=0.0, tolerance=CLOSE, scale=1.0) for name in process.cuts)
-        problem = Problem(problem.variables, problem.fixed, problem.terms, (*problem.limits, *closing))
+        check_closing(process, mode)
+        problem = closed(process, problem)
     joint_envelope = process.envelope(envelopes or {})
     evaluator = Evaluator(problem, process, joint_envelope)
+    evaluator.starts([], current or None)  # to be refused before the work, not when the answer is compared with it
     front: Front | None = None
     curve: tuple[tuple[int, float, float], ...] = ()
     if mode == "joint":
@@ -190,6 +192,24 @@ def optimize_process(
         budget=budget,
         seconds=time.perf_counter() - began,
     )
+
+
+def closed(process: ProcessModel, problem: Problem) -> Problem:
+    """Return a problem with the limits that close the cuts of a process, within CLOSE standard deviations."""
+    closing = tuple(Limit(process.closing(name), equal=0.0, tolerance=CLOSE, scale=1.0) for name in process.cuts)
+    return Problem(problem.variables, problem.fixed, problem.terms, (*problem.limits, *closing))
+
+
+def check_closing(process: ProcessModel, mode: str) -> None:
+    """See that cuts can be closed in a mode: no module alone knows both what is assumed and what is implied.
+
+    Raises:
+        ParameterError: they cannot.
+    """
+    if process.cuts and mode != "joint":
+        raise ParameterError(
+            f"cuts are closed in the mode 'joint', not {mode!r}: assume values for them", parameter="closes_cuts"
+        )
 
 
 def _joint(

@@ -43,6 +43,10 @@ class Stages:
         on_step: called after each population; what it raises ends the run.
         resume: a state of an earlier run of the same stages.
 
+    Attributes:
+        budget: as given; who finds that more is needed may raise it.
+        evaluations: so far.
+
     Raises:
         SolverStateError: the state is not of a run in stages.
     """
@@ -56,7 +60,7 @@ class Stages:
         on_step: Callable[[ProcessStep], object] | None = None,
         resume: Mapping[str, Any] | None = None,
     ) -> None:
-        self._solver, self._seed, self._budget, self._on_step = solver, seed, budget, on_step
+        self._solver, self._seed, self.budget, self._on_step = solver, seed, budget, on_step
         self._points: list[list[float]] = []
         self._known, self._inner = _read(resume)
         self.evaluations = 0
@@ -109,7 +113,7 @@ class Stages:
                 ProcessStep(
                     stage=stage,
                     evaluations=before + step.evaluations,
-                    budget=self._budget,
+                    budget=self.budget,
                     objective=step.objective,
                     violation=step.violation,
                     hypervolume=step.hypervolume,

@@ -16,7 +16,7 @@ from engine.evaluator import Report
 from engine.exact import certify
 from engine.optimize import jsonable, minimize
 from engine.problem import Problem
-from engine.process_optimum import optimize_process
+from engine.process_optimum import closed, optimize_process
 from engine.solvers.state import State
 from engine.trust import Envelope
 
@@ -154,7 +154,7 @@ def _of_model(optimization_id: UUID, claim: Claim) -> Hunt:
         )
 
     def report(optimum: Any) -> dict[str, Any]:
-        proof = _certificate(asked, loaded.surrogate, loaded.envelope, optimum, claim)
+        proof = _certificate(asked, Problem.from_json(asked.problem), loaded.surrogate, loaded.envelope, optimum, claim)
         return optimizations.report(loaded, optimum) | {"certificate": proof}
 
     return Hunt(asked, search, report, categories.of(asked.model))
@@ -182,20 +182,27 @@ def _of_process(optimization_id: UUID, claim: Claim) -> Hunt:
 
     def report(optimum: Any) -> dict[str, Any]:
         envelope = loaded.process.envelope(loaded.envelopes)
-        proof = _certificate(asked, loaded.process, envelope, optimum, claim)
+        problem = Problem.from_json(asked.problem)
+        problem = closed(loaded.process, problem) if asked.options["closes_cuts"] else problem
+        proof = _certificate(asked, problem, loaded.process, envelope, optimum, claim)
         return process_optimizations.report(loaded, optimum) | {"certificate": proof}
 
     return Hunt(asked, search, report, categories.of_all(*(each.model for each in asked.modules)))
 
 
 def _certificate(
-    asked: optimizations.Optimization, model: Any, envelope: Envelope | None, optimum: Report, claim: Claim
+    asked: optimizations.Optimization,
+    problem: Problem,
+    model: Any,
+    envelope: Envelope | None,
+    optimum: Report,
+    claim: Claim,
 ) -> dict[str, Any] | None:
     """Return the proof of an answer, if one was asked for: it may take PROOF_SECONDS more."""
     if not asked.options.get("certify"):
         return None
     found = certify(
-        Problem.from_json(asked.problem),
+        problem,
         model,
         envelope=envelope,
         start={variable.tag: variable.value for variable in optimum.variables},

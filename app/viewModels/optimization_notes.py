@@ -32,12 +32,14 @@ def about(
 def _infeasible(result: Mapping[str, Any]) -> Iterator[Note]:
     if result["is_feasible"]:
         return
-    broken = [limit for limit in result["limits"] if not limit["is_kept"]]
-    told = "; ".join(f"{limit['of']} is {_n(limit['value'])}, {_n(-limit['margin'])} beyond" for limit in broken)
+    broken = result["broken"]
+    told = "; ".join(
+        f"{each['of']} is {_n(each['value'])}, {_n(each['by'])} beyond {_n(each['bound'])}" for each in broken
+    )
     yield _note(
         "limits.broken",
         f"No point was found that keeps all limits; this one breaks them least: {told}.",
-        limits=[limit["of"] for limit in broken],
+        limits=[each["of"] for each in broken],
     )
 
 

@@ -67,6 +67,18 @@ def check_starts(problem: Problem, n_starts: int) -> None:
         raise AppError(ErrorCode.INVALID_INPUT, detail, path="starts")
 
 
+def check_current(problem: Problem, current: Mapping[str, Any] | None) -> None:
+    """Refuse an operating point of now that lacks a free input. Tags that are not free are not looked at.
+
+    Raises:
+        AppError: INVALID_INPUT.
+    """
+    missing = [variable.tag for variable in problem.variables if current and variable.tag not in current]
+    if missing:
+        detail = f"current: give a value for {', '.join(map(repr, missing))}: every input that is free needs one."
+        raise AppError(ErrorCode.INVALID_INPUT, detail, path="current", tags=missing)
+
+
 PROVABLE = {"linear", "ridge", "random_forest", "extra_trees", "hist_gradient_boosting", "neural_network"}
 """Kinds of models over which a certificate can be given."""
 

@@ -81,6 +81,7 @@ def start(
         db.session.commit()
     check_solver(solver, len(problem.objectives))
     optimization_options.check_starts(problem, options.get("starts", 1))
+    optimization_options.check_current(problem, options.get("current"))
     if options.get("certify"):
         optimization_options.check_certificate(problem, {"the model": optimization_options.kind_of(model)})
 

@@ -34,7 +34,7 @@ from engine.layers import check_layers
 from engine.problem import Problem
 from engine.process_model import ProcessModel
 from engine.process_optimum import MODES as KNOWN_MODES
-from engine.process_optimum import ProcessOptimum
+from engine.process_optimum import ProcessOptimum, check_closing
 from engine.run import check_solver
 from engine.trust import Envelope
 
@@ -200,8 +200,11 @@ def _problem(
     )
     check_solver(asked.solver, len(problem.objectives))
     optimization_options.check_starts(problem, asked.options.get("starts", 1))
+    optimization_options.check_current(problem, asked.options.get("current"))
     if asked.mode != "joint":
         check_layers(composed, problem)
+    if asked.options.get("closes_cuts"):
+        check_closing(composed, asked.mode)
     if asked.options.get("certify"):
         optimization_options.check_certificate(
             problem, {f"the model of {name!r}": kind for name, kind in kinds.items()}

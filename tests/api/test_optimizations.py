@@ -250,6 +250,15 @@ def test_limits_that_cannot_be_kept_are_told_and_not_hidden(solve):
     assert limit["is_kept"] is False
     assert limit["margin"] == pytest.approx(-5.0 - limit["value"])
     assert result["notes"][0]["code"] == "limits.broken"
+    assert f"y is {limit['value']:.3g}, {-limit['margin']:.3g} beyond -5" in result["notes"][0]["message"]
+
+
+def test_an_answer_that_nobody_vouches_for_says_so(solve):
+    result = solve(fixed={"b": 99}, trust=0.99)["result"]
+
+    note = result["notes"][0]
+    assert (note["code"], note["details"]) == ("limits.broken", {"limits": ["trust envelope"]})
+    assert "trust envelope is 18" in note["message"]
 
 
 def test_the_same_seed_gives_the_same_answer_to_the_last_bit(solve):

@@ -109,11 +109,11 @@ def test_modules_that_share_an_input_talk_of_it():
     assert found.inputs["u"] == pytest.approx(0.26, abs=0.02)
 
 
-def test_what_cannot_be_attained_is_said(monkeypatch):
+def test_talks_that_end_without_agreement_say_so_and_promise_nothing():
     found = solved("negotiated", budget=160)
 
     assert len(found.rounds) == 2
-    assert any("not attainable together" in note for note in found.notes)
+    assert any("after 2 rounds without agreement" in note and "larger budget" in note for note in found.notes)
 
 
 def test_nothing_is_wanted_of_links_in_the_joint_mode():
@@ -162,6 +162,18 @@ def test_steps_can_report_on_the_best_point_of_their_stage(mode):
     solved(mode, budget=600, on_step=told.append)
 
     assert all(step.best().objective == pytest.approx(step.objective, rel=1e-9) for step in told)
+
+
+@pytest.mark.parametrize("mode", ["cascade", "negotiated"])
+def test_a_budget_too_little_for_every_module_is_said_and_what_is_given_instead_is_counted_on(mode):
+    told = []
+
+    found = solved(mode, budget=1, on_step=told.append)
+
+    assert all(step.evaluations <= step.budget == 80 for step in told)
+    assert found.evaluations == 80
+    assert any("A budget of 1 is too little for 2 searches" in note for note in found.notes)
+    assert not any("too little" in note for note in solved(mode, budget=80).notes)
 
 
 def test_a_module_with_a_target_and_an_objective_of_its_own_hits_the_target_first():
@@ -246,6 +258,27 @@ def test_a_cut_can_be_closed():
     assert found.inputs["fuel"] == pytest.approx(2.5, abs=0.05)  # gas = gas / 2 + fuel
 
 
+@pytest.mark.parametrize("mode", ["cascade", "negotiated"])
+def test_a_cut_is_closed_in_the_joint_mode_only(mode):
+    variables = (Variable("fuel", 0, 5), Variable("gas (assumed)", 0, 9))
+    problem = Problem(variables, terms=(Term("target", "gas", value=5.0),))
+
+    with pytest.raises(ParameterError, match="cuts are closed in the mode 'joint'") as refused:
+        optimize_process(loop(), problem, mode=mode, budget=500, closes_cuts=True)
+
+    assert refused.value.details["parameter"] == "closes_cuts"
+
+
+def test_a_control_of_modules_that_have_seen_nothing_in_common_may_go_where_any_of_them_has():
+    graph = ProcessGraph((Module("one", (ModuleInput("s"),), ("x",)), Module("other", (ModuleInput("s"),), ("y",))))
+    models = {
+        "one": Formula(["s"], ["x"], lambda s: [s], [[0, 1]], [1]),
+        "other": Formula(["s"], ["y"], lambda s: [s], [[5, 6]], [1]),
+    }
+
+    assert ProcessModel(graph, models).ranges() == {"s": (0.0, 6.0)}
+
+
 def test_every_module_is_held_to_its_own_envelope():
     history = np.linspace(0, 0.2, 50)[:, None]
 
@@ -261,6 +294,16 @@ def test_the_answer_is_held_against_the_operating_point_of_now():
 
     assert found.comparison.gain == pytest.approx(2.56 - 0.512, rel=0.01)
     assert found.comparison.changes[0].tag == "u"
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_an_operating_point_that_lacks_a_variable_is_refused_before_the_work(mode):
+    steps = []
+
+    with pytest.raises(ProblemError, match="current has no value for 'u'"):
+        solved(mode, current={"v": 0.9}, on_step=steps.append)
+
+    assert steps == []
 
 
 def test_a_linear_chain_has_the_optimum_of_its_closed_form():
