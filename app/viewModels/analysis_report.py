@@ -4,6 +4,7 @@ from typing import Any
 
 from app.models import Analysis, Model
 from app.version import VERSION
+from app.viewModels import categories
 
 NO_SKILL = 0.05
 """Below this R2 on held-out rows, what a model makes of its inputs says nothing of the plant."""
@@ -16,7 +17,7 @@ def report(analysis: Analysis, found: dict[str, Any]) -> dict[str, Any]:
     """Return the result of an analysis as JSON values; ``docs/analysis.md`` says what each part means."""
     model = analysis.model
     return {
-        **found,
+        **_worded(found, categories.of(model)),
         "model": {
             "id": str(model.id),
             "number": model.number,
@@ -28,6 +29,27 @@ def report(analysis: Analysis, found: dict[str, Any]) -> dict[str, Any]:
         "notes": [*_skill(model), *_beyond_data(model, analysis.params), *_feasibility(analysis.params)],
         "repeat": _repeat(analysis, model),
     }
+
+
+def _worded(found: dict[str, Any], known: categories.Known) -> dict[str, Any]:
+    """Return what was found with the texts of categorical inputs in place of their places."""
+    told = dict(found["found"])
+    if "grid" in told:
+        pairs = zip(told["tags"], told["grid"], strict=True)
+        told["grid"] = [[categories.word(tag, value, known) for value in values] for tag, values in pairs]
+    if "points" in told:
+        told["points"] = [
+            point | {"inputs": [_with_words(each, known) for each in point["inputs"]]} for point in told["points"]
+        ]
+    if "change" not in found:
+        return found | {"found": told}
+    changes = [_with_words(each, known) for each in found["change"]["inputs"]]
+    return found | {"found": told, "change": found["change"] | {"inputs": changes}}
+
+
+def _with_words(told: dict[str, Any], known: categories.Known) -> dict[str, Any]:
+    values = {key: told[key] for key in ("value", "before", "after") if key in told}
+    return told | {key: categories.word(told["input"], value, known) for key, value in values.items()}
 
 
 def _skill(model: Model) -> list[dict[str, Any]]:
@@ -73,10 +95,13 @@ def _feasibility(params: dict[str, Any]) -> list[dict[str, Any]]:
 
 def _repeat(analysis: Analysis, model: Model) -> dict[str, Any]:
     """Return everything that it takes to find the same again."""
-    version = model.dataset_version
+    version, params = model.dataset_version, analysis.params
+    if points := params.get("points"):
+        known = categories.of(model)
+        params = params | {"points": [categories.worded(point, known) for point in points]}
     return {
         "kind": analysis.kind,
-        "params": analysis.params,
+        "params": params,
         "model_id": str(model.id),
         "model_sha256": model.artifact_sha256,
         "dataset_id": str(version.dataset_id),

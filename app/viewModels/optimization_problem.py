@@ -54,6 +54,7 @@ def complete(
         limits=tuple(Limit(**limit) for limit in limits),
     )
     problem.check(inputs, model.outputs)
+    _check_arithmetic(problem, known)
     return _scaled(problem, model)
 
 
@@ -93,6 +94,7 @@ def of_process(
         limits=tuple(Limit(**limit) for limit in limits),
     )
     problem.check(process.inputs, process.outputs)
+    _check_arithmetic(problem, known)
     return problem
 
 
@@ -158,6 +160,15 @@ def _check_categorical(
     for path, given in (("bounds", bounds), ("inputs", types)):
         if categorical := [tag for tag in given if tag in known]:
             _refuse(path, f"{_listed(categorical)} holds categories: leave it free, or fix it at one", categorical)
+
+
+def _check_arithmetic(problem: Problem, known: categories.Known) -> None:
+    """Refuse to count with categories: their places in a list are no amounts."""
+    for name, parts in (("terms", problem.terms), ("limits", problem.limits)):
+        for i, part in enumerate(parts):
+            if categorical := [tag for tag in Expression.parse(part.of).tags if tag in known]:
+                reason = f"{_listed(categorical)} holds categories, with which nothing can be computed"
+                _refuse(f"{name}[{i}].of", reason, categorical)
 
 
 def _scaled(problem: Problem, model: Model) -> Problem:

@@ -288,6 +288,8 @@ REFUSED = [
     ({"bounds": {"fuel": [0, 1]}}, "bounds", "'fuel' holds categories"),
     ({"inputs": {"fuel": {"type": "integer"}}}, "inputs", "'fuel' holds categories"),
     ({"trust_form": "polyhedral"}, "trust_form", "no polyhedron"),
+    ({"terms": [{"goal": "minimize", "of": "steam + fuel"}]}, "terms[0].of", "nothing can be computed"),
+    ({"limits": [{"of": "fuel", "upper": 1}]}, "limits[0].of", "nothing can be computed"),
 ]
 
 
@@ -354,7 +356,8 @@ def test_contributions_are_asked_for_with_texts(client, headers, learned, work):
     found = analyzed(client, headers, work, model, "contributions", points=[point])["found"]
     refused = analyzed(client, headers, work, model, "contributions", points=[point | {"fuel": None}])
 
-    assert found
+    (told,) = found["points"]
+    assert {each["input"]: each["value"] for each in told["inputs"]} == point
     assert refused.json["code"] == "model.rows_invalid"
 
 
@@ -365,5 +368,14 @@ def test_an_optimum_over_categories_is_explained(client, headers, learned, optim
     told = analyzed(client, headers, work, model, "contributions", optimization_id=found["id"])
 
     changes = {each["input"]: each for each in told["change"]["inputs"]}
-    assert (changes["fuel"]["before"], changes["fuel"]["after"]) == (0.0, 1.0)
+    assert (changes["fuel"]["before"], changes["fuel"]["after"]) == ("coal", "gas")
     assert changes["fuel"]["adds"][0] == pytest.approx(LEVEL["gas"] - LEVEL["coal"], rel=0.1)
+
+
+def test_dependence_is_told_along_the_texts(client, headers, learned, work):
+    model = learned(missing="drop")
+
+    found = analyzed(client, headers, work, model, "dependence", tags=["fuel", "load"], n_points=3)["found"]
+
+    assert found["grid"][0] == FUELS
+    assert all(isinstance(value, float) for value in found["grid"][1])
