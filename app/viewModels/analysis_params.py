@@ -55,8 +55,9 @@ _WORDS = {
 
 
 def _importance(model: Model, params: dict[str, Any], _actor: Actor) -> dict[str, Any]:
-    if model.encoding and params["method"] != "model":
-        _refuse("method", "of a model that encodes its inputs the importance is read from the model", given="model")
+    if model.encoding and params["method"] in {"elimination", "redundancy"}:
+        reason = "a model that takes text, or fills what is missing, is asked by 'permutation' or 'model'"
+        _refuse("method", reason, given=params["method"])
     if params["method"] == "model" or params.get("by") == "model":
         check_readable(model.kind)
     n_inputs = len(module_tags.lookback_of(model).names)  # what is seen of the past counts as inputs of its own

@@ -40,6 +40,7 @@ from engine.importance.ranking import (
 from engine.progress import part
 from engine.surrogates import fit
 from engine.surrogates.arrays import Floats, Ints, matrix
+from engine.surrogates.encoding import Categories, may_miss, with_gaps
 from engine.surrogates.params import OnStep
 
 CHUNK = 100_000
@@ -101,6 +102,8 @@ def held_out_importance(
     seed: int = 0,
     n_jobs: int = 1,
     on_step: OnStep | None = None,
+    categories: Categories | None = None,
+    missing: str = "refuse",
 ) -> Importance:
     """Return the permutation importance of a kind of model: for each fold, of a model of the other rows.
 
@@ -108,7 +111,7 @@ def held_out_importance(
     between folds is thereby part of the intervals.
 
     Args:
-        kind, X, Y, inputs, outputs, params, seed, n_jobs: as ``surrogates.fit`` takes them.
+        kind, X, Y, inputs, outputs, params, seed, n_jobs, categories, missing: as ``surrogates.fit`` takes them.
         folds: rows to train on and rows to test on, as ``engine.folds`` gives them.
         n_repeats, n_draws, level, clusters, correlated: as for ``permutation_importance``.
         on_step: called with the share of the work that is done, also within a training; what it raises ends the work.
@@ -119,11 +122,12 @@ def held_out_importance(
         ShapeError, NotFinite, ParameterError, TrainingError: as for ``fit`` and ``permutation_importance``.
     """
     inputs, outputs = tuple(inputs), tuple(outputs)
-    X, Y = rows_of(X, Y, inputs, outputs)
+    X, Y = rows_of(X, Y, inputs, outputs, has_gaps=may_miss(missing))
     if not len(folds):
         raise TrainingError("there are no folds to hold rows out by")
     study = _Study(X, Y, inputs, outputs, n_repeats, correlated, seed)
     names: dict[str, Any] = {"inputs": inputs, "outputs": outputs, "params": params, "seed": seed, "n_jobs": n_jobs}
+    names |= {"categories": categories, "missing": missing}
     for i, (train, test) in enumerate(folds):
         learning, asking = (part(on_step, 2 * i + half, 2 * len(folds)) for half in (0, 1))
         model = fit(kind, X[train], Y[train], folds=nested(folds, i) or None, on_step=learning, **names)
@@ -176,7 +180,7 @@ class _Study:
         self.X, self.Y, self.inputs, self.outputs = X, Y, inputs, outputs
         self.n_repeats = whole_number("n_repeats", n_repeats, 1, 10_000)
         self.seed = whole_number("seed", seed, 0, LARGEST_SEED)
-        self.groups = correlated_groups(X, inputs, at_least=correlated)
+        self.groups = correlated_groups(_without_gaps(X), inputs, at_least=correlated)
         place = {tag: j for j, tag in enumerate(inputs)}
         self.columns = [[j] for j in range(len(inputs))] + [[place[t] for t in g.tags] for g in self.groups]
         self.increases = np.zeros((len(X), len(self.columns), len(outputs)))
@@ -237,12 +241,23 @@ class _Study:
         return notes
 
 
-def rows_of(X: Any, Y: Any, inputs: Sequence[str], outputs: Sequence[str]) -> tuple[Floats, Floats]:
+def rows_of(
+    X: Any, Y: Any, inputs: Sequence[str], outputs: Sequence[str], *, has_gaps: bool = False
+) -> tuple[Floats, Floats]:
     """Return X and Y as matrices of the same rows, at least two."""
-    X, Y = matrix("X", X, inputs), matrix("Y", Y, outputs)
+    X, Y = (with_gaps if has_gaps else matrix)("X", X, inputs), matrix("Y", Y, outputs)
     if len(X) != len(Y) or len(X) < 2:
         raise ShapeError(f"X has shape {X.shape} and Y {Y.shape}: both need the same rows, at least 2")
     return X, Y
+
+
+def _without_gaps(X: Floats) -> Floats:
+    """Return X with the median of a column in place of what is missing there."""
+    gaps = np.isnan(X)
+    if not gaps.any():
+        return X
+    known = np.where(gaps.all(axis=0), 0.0, X)  # a column without any value has no median
+    return np.where(gaps, np.nanmedian(known, axis=0), X)
 
 
 def _clusters(labels: Any, n: int) -> Ints:

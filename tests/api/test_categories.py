@@ -338,15 +338,20 @@ def analyzed(client, headers, work, model, kind, **params):
     return client.get(f"/api/v1/analyses/{task['subject_id']}", headers=headers).json["result"]
 
 
-def test_the_importance_of_text_is_read_from_the_model(client, headers, learned, work):
-    model = learned()
+@pytest.mark.parametrize("asked", [{"method": "model"}, {"method": "permutation", "n_repeats": 2, "n_draws": 100}])
+def test_the_importance_of_text_is_told_like_that_of_numbers(client, headers, learned, work, asked):
+    found = analyzed(client, headers, work, learned(), "importance", **asked)["found"]
 
-    found = analyzed(client, headers, work, model, "importance", method="model")["found"]
-    refused = analyzed(client, headers, work, model, "importance")
+    first, *others = [each["input"] for each in found["overall"]]
+    assert (first, sorted(others)) == ("fuel", ["load", "o2"])
 
-    first, *_ = found["overall"]
-    assert first["input"] == "fuel"
+
+@pytest.mark.parametrize("method", ["elimination", "redundancy"])
+def test_a_method_that_knows_numbers_only_is_refused_by_name(client, headers, learned, work, method):
+    refused = analyzed(client, headers, work, learned(), "importance", method=method)
+
     assert (refused.status_code, refused.json["details"]["path"]) == (422, "params.method")
+    assert refused.json["details"]["given"] == method
 
 
 def test_contributions_are_asked_for_with_texts(client, headers, learned, work):

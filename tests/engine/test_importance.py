@@ -400,3 +400,19 @@ def test_folds_that_hold_a_row_out_twice_or_none_are_refused():
         held_out_importance("linear", X, Y, [], **names)
     with pytest.raises(TrainingError, match="none that another one does"):
         held_out_importance("linear", X, Y, [fold, fold], **names)
+
+
+def test_text_and_gaps_are_shuffled_like_numbers():
+    rng = np.random.default_rng(3)
+    fuel, load, probe = rng.integers(0, 3, 300), rng.uniform(0, 1, 300), rng.normal(size=300)
+    fails = rng.random(300) < 0.2
+    y = np.array([10.0, -5.0, 2.0])[fuel] + 4 * load - 3 * fails
+    X = np.column_stack([fuel, load, np.where(fails, np.nan, probe)])
+    names = {"inputs": ("fuel", "load", "probe"), "outputs": ("y",)}
+    coded = {"categories": {"fuel": ("gas", "coal", "oil")}, "missing": "impute"}
+
+    found = held_out_importance("linear", X, y[:, None], folds(Validation("random", 3), 300), **names, **coded)
+
+    expected = {"fuel": np.var(np.array([10.0, -5.0, 2.0])[fuel]), "load": np.var(4 * load), "probe": np.var(3 * fails)}
+    told = dict(zip(names["inputs"], found.overall.values, strict=True))
+    assert told == pytest.approx({tag: 2 * variance / y.var() for tag, variance in expected.items()}, rel=0.15)
