@@ -24,5 +24,5 @@ In the order in which they are used:
     engine.exact        certify, Certificate, eligible: proofs of how far an answer is from the best there can be
     engine.errors       EngineError: every refusal; its message says what was given and what was wanted
 
-``examples/notebook.py`` goes through most of it in forty lines. Importing ``engine`` itself loads nothing.
+``examples/notebook.py`` goes through most of it in fifty lines. Importing ``engine`` itself loads nothing.
 """

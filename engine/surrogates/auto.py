@@ -248,7 +248,7 @@ def _notes(search: Search) -> list[str]:
         f"{kind} errs more on held-out rows than a linear model or the mean: {error:.3g} against {bar:.3g}"
         " standard deviations."
         for kind, error in errors.items()
-        if error > bar
+        if error > bar and f"{error:.3g}" != f"{bar:.3g}"  # what looks the same is the same
     ]
 
 

@@ -167,6 +167,21 @@ def test_a_kind_that_is_worse_than_the_simple_ones_is_noticed_and_not_kept():
     )
 
 
+def test_a_kind_that_errs_as_much_as_the_simple_ones_is_not_called_worse(monkeypatch):
+    nearly = [Candidate("linear", {}, is_reference=True), Candidate("ridge", {"alpha": 1e-3})]
+    monkeypatch.setattr("engine.surrogates.auto.ladder", lambda n, d, m: (nearly, []))
+    rng = np.random.default_rng(8)
+    X = rng.uniform(0, 10, (120, 4))
+    Y = (2 * X[:, 0] - X[:, 1])[:, None] + 0.1 * rng.normal(size=(120, 1))
+
+    choice = auto(X, Y).choice
+
+    linear, ridge = (tried["error"] for tried in choice["tried"])
+    assert ridge == pytest.approx(linear, rel=1e-4)
+    assert ridge > linear
+    assert choice["notes"] == []
+
+
 def test_noise_gets_the_mean():
     rng = np.random.default_rng(3)
 
