@@ -36,3 +36,11 @@ def test_the_notebook_sees_that_the_plant_has_never_been_near(notebook):
 
     assert notebook["distances"][0] == pytest.approx(np.sqrt((away**2).sum(axis=1)).min())
     assert notebook["distances"][0] > 10 * notebook["history"].spacing()
+
+
+def test_the_notebook_ends_where_the_model_has_seen_enough(notebook):
+    best, trusted = notebook["best"], notebook["trusted"]
+
+    assert trusted.trust["is_inside"]
+    assert trusted.trust["nearest"][0]["distance"] < 1 < notebook["distances"][0]
+    assert best.objective < trusted.objective < notebook["usual"]
