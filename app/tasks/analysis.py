@@ -12,7 +12,7 @@ from app.viewModels import analyses
 from app.viewModels.analyses import Study
 from engine.errors import ShapeError
 from engine.explain import contributions, explain_change, partial_dependence
-from engine.importance import eliminate, held_out_importance, model_importance, select
+from engine.importance import eliminate, held_out_importance, model_importance, permutation_importance, select
 from engine.optimize import jsonable
 
 Found = dict[str, Any]
@@ -41,6 +41,9 @@ def _from_the_model(study: Study, tell: OnStep) -> Found:
 
 def _by_permutation(study: Study, tell: OnStep) -> Found:
     """Shuffle inputs among the rows that each fold of the model's own validation holds out."""
+    asked = {name: study.params[name] for name in ("n_repeats", "n_draws", "level", "correlated")}
+    if study.is_imported:  # it is not trained again: the rows may be those that it was made from
+        return {"found": permutation_importance(study.surrogate(), *study.measured(), **asked, on_step=tell).to_json()}
     order, rows = study.training()
     found = held_out_importance(
         order.kind,
@@ -48,11 +51,8 @@ def _by_permutation(study: Study, tell: OnStep) -> Found:
         rows.Y,
         rows.folds(order.validation, seed=order.seed),
         **order.learn,
-        n_repeats=study.params["n_repeats"],
-        n_draws=study.params["n_draws"],
-        level=study.params["level"],
+        **asked,
         clusters=_together(order.validation.scheme, rows.held_out_by),
-        correlated=study.params["correlated"],
         on_step=tell,
     )
     return {"found": found.to_json()}
@@ -82,8 +82,11 @@ def _by_elimination(study: Study, tell: OnStep) -> Found:
 
 
 def _by_redundancy(study: Study, tell: OnStep) -> Found:
-    order, rows = study.training()
     asked = {name: study.params[name] for name in ("n_inputs", "measure", "criterion", "k", "seed")}
+    if study.is_imported:
+        model, (X, Y) = study.surrogate(), study.measured()
+        return {"found": select(X, Y, inputs=model.inputs, outputs=model.outputs, on_step=tell, **asked).to_json()}
+    order, rows = study.training()
     found = select(rows.X, rows.Y, inputs=order.inputs, outputs=order.outputs, on_step=tell, **asked)
     return {"found": found.to_json()}
 

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
+import numpy as np
 from sqlalchemy import select
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Bundle
@@ -18,13 +19,22 @@ from app.libs.ids import new_id
 from app.libs.scope import Scope
 from app.models import Analysis, DatasetVersion, Model, Task
 from app.utils.paging import Page, ordering, page_of
-from app.viewModels import analysis_params, analysis_report, model_history, surrogates, task_queue, training
+from app.viewModels import (
+    analysis_params,
+    analysis_report,
+    model_history,
+    module_tags,
+    surrogates,
+    task_queue,
+    training,
+)
 from app.viewModels.access import seen_by, visible
 from app.viewModels.model_history import History
 from app.viewModels.training import Order
 from app.viewModels.training_rows import Rows
 from engine.lookback import Steady
 from engine.surrogates import Surrogate
+from engine.surrogates.kinds import IMPORTED
 
 SORT_FIELDS = {"created_at": Analysis.created_at, "name": Analysis.name}
 
@@ -168,6 +178,20 @@ class Study:
     def history(self) -> History:
         """Return the measured rows of the inputs themselves."""
         return model_history.of(self.model, self.version)
+
+    @property
+    def is_imported(self) -> bool:
+        """Whether the model was made elsewhere, so that nothing is known of its training."""
+        return self.model.kind in IMPORTED
+
+    def measured(self) -> tuple[np.ndarray, np.ndarray]:
+        """Return measured inputs and outputs, (n, d) and (n, m), of rows within the ranges that the model is for."""
+        history, ranges = self.history(), self.model.ranges
+        inputs = module_tags.names(self.model.inputs)
+        X, Y = history.matrix(inputs), history.matrix(self.model.outputs)
+        lower, upper = np.array([ranges[tag] for tag in inputs]).T
+        is_within = ((lower <= X) & (upper >= X)).all(axis=1)
+        return X[is_within], Y[is_within]
 
     def training(self) -> tuple[Order, Rows]:
         """Return what the model was trained as and on, with what it sees of its inputs, and how rows were held out."""

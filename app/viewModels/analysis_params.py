@@ -11,6 +11,7 @@ from app.libs.errors import AppError
 from app.models import Model
 from app.viewModels import analysis_points, module_tags, predictions
 from engine.importance import check_readable
+from engine.surrogates.kinds import IMPORTED
 
 METHODS = ["permutation", "model", "elimination", "redundancy"]
 """The ways in which importance is found; the first is the default."""
@@ -58,6 +59,12 @@ def _importance(model: Model, params: dict[str, Any], _actor: Actor) -> dict[str
     if model.encoding and params["method"] in {"elimination", "redundancy"}:
         reason = "a model that takes text, or fills what is missing, is asked by 'permutation' or 'model'"
         _refuse("method", reason, given=params["method"])
+    if model.kind in IMPORTED and params["method"] == "elimination":
+        _refuse(
+            "method",
+            "an imported model is not trained again with fewer inputs; ask by 'permutation'",
+            given="elimination",
+        )
     if params["method"] == "model" or params.get("by") == "model":
         check_readable(model.kind)
     n_inputs = len(module_tags.lookback_of(model).names)  # what is seen of the past counts as inputs of its own

@@ -61,6 +61,7 @@ def permutation_importance(
     clusters: Any = None,
     correlated: float = CORRELATED,
     seed: int = 0,
+    on_step: OnStep | None = None,
 ) -> Importance:
     """Return by how much R2 falls when an input is shuffled, with intervals of values and ranks.
 
@@ -74,6 +75,7 @@ def permutation_importance(
         clusters: labels of rows that are drawn together (days, campaigns), shape (n,); default: runs of neighbors.
         correlated: rank correlation from which inputs are also shuffled together.
         seed: of the shuffles and draws.
+        on_step: called with the share of the work that is done; what it raises ends the work.
 
     Raises:
         ShapeError, NotFinite: the arrays do not fit the model or each other.
@@ -81,7 +83,7 @@ def permutation_importance(
     """
     X, Y = rows_of(X, Y, model.inputs, model.outputs)
     study = _Study(X, Y, tuple(model.inputs), tuple(model.outputs), n_repeats, correlated, seed)
-    study.add(model, np.arange(len(X)))
+    study.add(model, np.arange(len(X)), on_step)
     return study.importance(n_draws, level, clusters)
 
 

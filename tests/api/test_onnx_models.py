@@ -221,15 +221,26 @@ def test_no_certificate_is_given_over_an_imported_model(client, headers, importe
     assert "'onnx'" in answer.json["detail"]
 
 
-def test_an_analysis_that_would_train_again_is_refused_by_name(client, headers, imported, get, work):
+def test_an_analysis_that_would_train_again_is_refused_by_name(client, headers, imported):
+    asked = {"kind": "importance", "params": {"method": "elimination"}}
+
+    answer = client.post(f"/api/v1/models/{imported()['id']}/analyses", json=asked, headers=headers)
+
+    assert (answer.status_code, answer.json["details"]["path"]) == (422, "params.method")
+    assert "imported" in answer.json["detail"]
+
+
+@pytest.mark.parametrize("method", ["permutation", "redundancy"])
+def test_its_importance_is_found_on_the_measured_rows_within_its_bounds(client, headers, imported, get, work, method):
     model = imported()
-    asked = {"kind": "importance", "params": {"method": "permutation"}}
+    asked = {"kind": "importance", "params": {"method": method}}
 
     task = client.post(f"/api/v1/models/{model['id']}/analyses", json=asked, headers=headers).json
     work()
 
-    error = get(f"/tasks/{task['id']}").json["error"]
-    assert "'onnx' are imported, not trained" in error["detail"]
+    found = get(f"/analyses/{task['subject_id']}").json["result"]["found"]
+    first, *_ = found["overall" if method == "permutation" else "picked"]
+    assert first["input"] == "a"
 
 
 def test_it_cannot_be_asked_for_as_a_training(client, headers, module):
