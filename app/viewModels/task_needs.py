@@ -54,11 +54,12 @@ def unfinished(needs: Collection[UUID], *, project_id: UUID) -> list[UUID]:
     return [task_id for task_id, state in states.items() if not TaskState(state).has_ended]
 
 
-def outside(task_id: UUID) -> list[UUID]:
-    """Return the tasks that a task was to wait for, without those that it is made of."""
+def again(task_id: UUID) -> list[UUID]:
+    """Return what a task that is tried again needs: what it had to wait for, and those of its parts at work."""
     of_others = or_(_TASKS.c.parent_id.is_(None), _TASKS.c.parent_id != task_id)
     statement = select(_TASKS.c.id).join(_NEEDS, _NEEDS.c.needs_id == _TASKS.c.id).where(_NEEDS.c.task_id == task_id)
-    return list(db.session.connection().execute(statement.where(of_others)).scalars())
+    at_work = [child.id for child in db.session.connection().execute(_children_at_work(task_id))]
+    return [*db.session.connection().execute(statement.where(of_others)).scalars(), *at_work]
 
 
 def record(task_id: UUID, needs: Sequence[UUID]) -> None:

@@ -112,7 +112,7 @@ def retry(task_id: UUID, *, actor: Actor) -> Task:
             TASK_NEED_FAILED, TASK_LIMIT.
     """
     task = visible(Task, task_id, to=actor, needs=Scope.TASK_WRITE)
-    needs = task_needs.unfinished(task_needs.outside(task.id), project_id=task.project_id)  # held before the task is
+    needs = task_needs.unfinished(task_needs.again(task.id), project_id=task.project_id)  # held before the task is
     lock(task)
     if not TaskState(task.state).has_ended:
         raise AppError(ErrorCode.TASK_NOT_ENDED, f"It is {task.state}.", state=task.state)

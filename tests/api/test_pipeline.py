@@ -201,6 +201,24 @@ def test_a_failed_pipeline_that_is_tried_again_goes_on_with_what_has_not_succeed
     assert counts(app) == {"models": 2, "optimizations": 1}
 
 
+def test_a_pipeline_that_is_tried_again_after_a_part_of_it_waits_for_that(app, submit, task_of, client, headers):
+    task_id = submit().json["id"]
+    with app.app_context():
+        lease = task_queue.claim(Queue.TRAINING, worker="w", lease_ms=30_000)
+        task_queue.end(lease, TaskState.FAILED, error={"code": "x", "details": {}})
+        db.session.commit()
+    client.post(f"/api/v1/tasks/{lease.task_id}/retry", headers=headers)
+    with app.app_context():
+        task_queue.claim(Queue.TRAINING, worker="w", lease_ms=30_000)
+
+    again = client.post(f"/api/v1/tasks/{task_id}/retry", headers=headers)
+    cancelled = client.post(f"/api/v1/tasks/{task_id}/cancel", headers=headers)
+
+    assert (again.json["state"], again.json["waits_for"]) == ("queued", 1)
+    assert cancelled.json["state"] == "stopping"
+    assert sorted(child["state"] for child in task_of(task_id)["children"]) == ["cancelled", "stopping"]
+
+
 def test_a_pipeline_without_its_import_says_so_when_it_is_tried_again(
     submit, task_of, work_all, client, headers, project
 ):
