@@ -17,6 +17,7 @@ from typing import Any
 
 from flask import Flask
 from sqlalchemy import func, select
+from urllib3 import encode_multipart_formdata
 
 from app.extensions import db
 from app.models import Task
@@ -76,7 +77,13 @@ class Plant:
         return self._call("GET", path)
 
     def post(self, path: str, body: Json | None = None, *, key: str | None = None) -> Json:
-        return self._call("POST", path, body, {"Idempotency-Key": key} if key else {})
+        data = None if body is None else json.dumps(body).encode()
+        return self._call("POST", path, data, {"Idempotency-Key": key} if key else {})
+
+    def upload(self, path: str, fields: dict[str, Any], *, key: str) -> Json:
+        """Post a form; a file is a name with bytes."""
+        data, content_type = encode_multipart_formdata(fields)
+        return self._call("POST", path, data, {"Idempotency-Key": key, "Content-Type": content_type})
 
     def train(self, module_id: str, n: int, *, first: int = 0, n_trees: int = 60) -> list[str]:
         """Submit trainings of a second or more each, under keys numbered from ``first``; return their tasks."""
@@ -84,9 +91,8 @@ class Plant:
         path = f"/modules/{module_id}/models"
         return [self.post(path, asked | {"seed": k}, key=f"training-{k}")["id"] for k in range(first, first + n)]
 
-    def _call(self, method: str, path: str, body: Json | None = None, extra: dict[str, str] | None = None) -> Json:
+    def _call(self, method: str, path: str, data: bytes | None = None, extra: dict[str, str] | None = None) -> Json:
         """Call the API; while nobody answers, as after a kill, call again."""
-        data = None if body is None else json.dumps(body).encode()
         sent = {"Content-Type": "application/json"} | self.headers | (extra or {})
         deadline = time.monotonic() + 60
         while True:

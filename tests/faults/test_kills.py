@@ -1,11 +1,14 @@
 """Workers, beat and web are killed at random moments: nothing is lost, nothing is done twice, and nothing differs."""
 
+import hashlib
 from uuid import UUID
 
+import numpy as np
+import polars as pl
 import pytest
 
-from app.extensions import db
-from app.models import Model, Optimization, TaskEvent
+from app.extensions import db, object_store
+from app.models import Analysis, DatasetVersion, Model, Optimization, TaskEvent
 from tests.faults.conftest import IS_LONG
 from tests.faults.plant import ENDED, attack
 
@@ -22,14 +25,30 @@ OPTIMIZATIONS = [
 ]
 
 
+ANALYSES = [{"kind": "importance", "params": {"method": "permutation", "n_repeats": 20}}]
+N_ROWS_IMPORTED = 60_000
+
+
+def large_table():
+    rng = np.random.default_rng(7)
+    table = pl.DataFrame({f"tag{k}": rng.normal(size=N_ROWS_IMPORTED).round(4) for k in range(8)})
+    return table.write_csv().encode()
+
+
 def submit_all(running, site, n, prefix):
     """Submit tasks of all kinds, each under a key; return their ids with what was asked."""
     asked = [(f"/modules/{site.module_id}/models", body) for body in TRAININGS]
     asked += [(f"/models/{site.model_id}/optimizations", body) for body in OPTIMIZATIONS]
-    tasks = {}
+    asked += [(f"/models/{site.model_id}/analyses", body) for body in ANALYSES]
+    content, tasks = large_table(), {}
     for i in range(n):
-        path, body = asked[i % len(asked)]
-        tasks[running.post(path, body, key=f"{prefix}-{i}")["id"]] = i % len(asked)
+        which, key = i % (len(asked) + 1), f"{prefix}-{i}"
+        if which < len(asked):
+            task = running.post(*asked[which], key=key)
+        else:
+            form = {"name": key, "file": ("history.csv", content)}
+            task = running.upload(f"/projects/{site.project_id}/datasets", form, key=key)
+        tasks[task["id"]] = which
     return tasks
 
 
@@ -38,14 +57,19 @@ def made_by(task):
     if task["kind"] == "model.train":
         model = db.session.query(Model).filter_by(task_id=UUID(task["id"])).one()
         return model.artifact_sha256, model.metrics
-    optimization = db.session.query(Optimization).filter_by(task_id=UUID(task["id"])).one()
-    return {name: value for name, value in optimization.result.items() if name not in ("seconds", "repeat")}
+    if task["kind"] == "dataset.import":
+        version = db.session.query(DatasetVersion).filter_by(dataset_id=UUID(task["result"]["dataset_id"])).one()
+        with object_store.open(version.parquet_key) as stored:
+            return version.number, version.tags, hashlib.sha256(stored.read()).hexdigest()
+    found = Analysis if task["kind"] == "analysis.run" else Optimization
+    result = db.session.query(found).filter_by(task_id=UUID(task["id"])).one().result
+    return {name: value for name, value in result.items() if name not in ("seconds", "repeat")}
 
 
 def test_nothing_is_lost_or_doubled_or_different_when_processes_are_killed(app, site, run_plant, running_backend):
     n_tasks, n_kills = LONG if IS_LONG else SHORT if running_backend.name == "sqlite" else SHORTER
     running = run_plant(task_max_attempts=20)  # some task is hit again and again before its first checkpoint
-    n_kinds = len(TRAININGS) + len(OPTIMIZATIONS)
+    n_kinds = len(TRAININGS) + len(OPTIMIZATIONS) + len(ANALYSES) + 1
     reference = submit_all(running, site, n_kinds, "calm")
     assert {task["state"] for task in running.wait_for_end(list(reference), deadline_s=240)} == {"succeeded"}
 
