@@ -109,12 +109,16 @@ def _table(per_variable: int, instances: Sequence[int], solvers: dict[str, dict[
     for solver, areas in solvers.items():
         means = [statistics.mean(areas[d].values()) if d in areas else math.nan for d in dimensions]
         rows.append((statistics.mean(means), solver, means))
-    rows.sort(key=lambda row: -row[0])
-    lines = [(name, *(f"{mean:.3f}" for mean in means), f"**{whole:.3f}**") for whole, name, means in rows]
+    rows.sort(key=lambda row: (math.isnan(row[0]), -row[0]))
+    lines = [(name, *map(_shown, means), f"**{_shown(whole)}**") for whole, name, means in rows]
     heads = ["solver", *(f"D = {d}" for d in dimensions), "mean"]
     return f"{per_variable} evaluations a variable, instances {', '.join(map(str, instances))}:\n\n" + table(
         heads, lines
     )
+
+
+def _shown(mean: float) -> str:
+    return "-" if math.isnan(mean) else f"{mean:.3f}"  # not measured yet
 
 
 def _area(parameters: Parameters, function: int, instance: int) -> float:
