@@ -15,10 +15,10 @@ import numpy as np
 from engine.checks import floats
 from engine.errors import ParameterError
 from engine.evaluator import Evaluator, Model, Report
+from engine.exact.points import point_of
 from engine.exact.program import Program, write
 from engine.optimize import jsonable
 from engine.problem import Problem
-from engine.solvers.ranking import Floats
 from engine.trust import Envelope
 
 PROVEN = 1e-5
@@ -110,7 +110,7 @@ def certify(
 
 def _solved(program: Program, time_limit: float, on_wait: Callable[[float], object] | None) -> dict[str, Any]:
     """Return the answer of the solver's process; {"status": -1} if it did not answer."""
-    arrays: dict[str, Any] = {"time_limit": np.array(0.9 * time_limit), **program.matrix.arrays()}
+    arrays: dict[str, Any] = {"time_limit": np.array(0.9 * time_limit), **program.arrays()}
     began = time.perf_counter()
     with tempfile.TemporaryFile(prefix="setpoint-") as file:
         np.savez(file, **arrays)
@@ -150,7 +150,7 @@ def _certificate(
     bound = None if answer.get("bound") is None else answer["bound"] + program.matrix.objective.constant
     best = known
     if answer.get("x") is not None:
-        point = evaluator.report(_point(evaluator, program, floats("x", answer["x"])))
+        point = evaluator.report(point_of(evaluator, program, floats("x", answer["x"])))
         promised = answer["value"] + program.matrix.objective.constant
         allowed = AGREES * max(1.0, abs(promised))
         if not point.is_feasible or abs(point.objective - promised) > allowed:
@@ -175,22 +175,10 @@ def _certificate(
         reason=reason,
         inputs={} if best is None else best.inputs,
         outputs={} if best is None else best.outputs,
-        n_binaries=sum(program.matrix.is_integer),
-        n_rows=len(program.matrix.lower),
+        n_binaries=program.n_binaries,
+        n_rows=program.n_rows,
         seconds=seconds,
     )
-
-
-def _point(evaluator: Evaluator, program: Program, u: Floats) -> Floats:
-    x = [program.matrix.value(program.variables[variable.tag], u) for variable in evaluator.problem.variables]
-    snapped = np.clip(np.array(x), evaluator.lower, evaluator.upper)
-    steps = evaluator.steps
-    has_steps = steps > 0
-    snapped[has_steps] = evaluator.lower[has_steps] + steps[has_steps] * np.round(
-        (snapped[has_steps] - evaluator.lower[has_steps]) / steps[has_steps]
-    )
-    point: Floats = snapped
-    return point
 
 
 def _told(status: int) -> tuple[str, str]:

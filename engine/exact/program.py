@@ -8,8 +8,10 @@ import numpy as np
 
 from engine.errors import EngineError
 from engine.evaluator import Evaluator
+from engine.exact import rows
+from engine.exact.boxes import Forest, Leaves, index, read_leaves
 from engine.exact.columns import Column, Matrix, Sum
-from engine.exact.forms import Thresholds, add_linear, add_network, add_trees
+from engine.exact.forms import add_linear, add_network
 from engine.expressions import Expression
 from engine.problem import Problem
 from engine.process_model import ProcessModel
@@ -49,14 +51,28 @@ class Program:
     """A written program.
 
     Attributes:
-        matrix: its rows and columns.
+        matrix: its rows and columns, apart from those of trees.
         variables: tag -> the column of a free input.
-        n_thresholds: binaries of the trees.
+        forest: the trees of all modules.
     """
 
     matrix: Matrix
     variables: Mapping[str, Column]
-    n_thresholds: int
+    forest: Forest
+
+    @property
+    def n_binaries(self) -> int:
+        """Number of columns that are whole numbers."""
+        return sum(self.matrix.is_integer) + sum(axis.n_cells - 1 for axis in self.forest.axes)
+
+    @property
+    def n_rows(self) -> int:
+        """Number of rows."""
+        return len(self.arrays()["lower"])
+
+    def arrays(self) -> dict[str, Any]:
+        """Return everything as plain arrays, as ``engine.exact.solve`` reads them."""
+        return rows.arrays(self.matrix, self.forest)
 
 
 def write(evaluator: Evaluator, envelope: Envelope | None = None) -> Program:
@@ -73,16 +89,16 @@ def write(evaluator: Evaluator, envelope: Envelope | None = None) -> Program:
     variables = {}
     for variable in problem.variables:
         columns[variable.tag] = variables[variable.tag] = _input(matrix, variable)
-    thresholds = Thresholds(matrix)
-    values: dict[str, Sum] = {}
+    trees = _Trees()
     parts: Sequence[Any] = model.parts if isinstance(model, ProcessModel) else [model]
     for part in parts:
         surrogate = getattr(part, "model", part)
         inputs = [columns[tag] for tag in part.inputs]
-        for tag, total in zip(part.outputs, _outputs(surrogate.form, inputs, matrix, thresholds), strict=True):
-            columns[tag] = _output(matrix, total)
-            values[tag] = total
-    thresholds.order()
+        if isinstance(surrogate.form, TreeEnsemble):
+            columns |= zip(part.outputs, trees.add(surrogate.form, inputs, matrix), strict=True)
+        else:
+            sums = _outputs(surrogate.form, inputs, matrix)
+            columns |= {tag: _output(matrix, total) for tag, total in zip(part.outputs, sums, strict=True)}
     _add_objective(problem, columns, matrix)
     for limit in problem.limits:
         lower, upper = limit.bounds
@@ -93,7 +109,7 @@ def write(evaluator: Evaluator, envelope: Envelope | None = None) -> Program:
             for tag, factor in zip(part_envelope.tags, a, strict=True):
                 total.add_value(columns[tag], float(factor))
             matrix.keep(total, upper=float(b))
-    return Program(matrix, variables, len(thresholds))
+    return Program(matrix, variables, trees.forest())
 
 
 def _input(matrix: Matrix, variable: Any) -> Column:
@@ -117,12 +133,33 @@ def _output(matrix: Matrix, total: Sum) -> Column:
     return column
 
 
-def _outputs(form: Any, inputs: list[Column], matrix: Matrix, thresholds: Thresholds) -> list[Sum]:
-    if isinstance(form, LinearForm):
-        return add_linear(form, inputs)
-    if isinstance(form, NetworkForm):
-        return add_network(form, inputs, matrix)
-    return add_trees(form, inputs, matrix, thresholds)
+def _outputs(form: Any, inputs: list[Column], matrix: Matrix) -> list[Sum]:
+    return add_linear(form, inputs) if isinstance(form, LinearForm) else add_network(form, inputs, matrix)
+
+
+class _Trees:
+    """The trees of all modules while they are gathered, the lowest module first."""
+
+    def __init__(self) -> None:
+        self._trees: list[tuple[Leaves, list[Column], range]] = []
+        self._outputs: list[Column] = []
+        self._base: list[float] = []
+
+    def add(self, form: TreeEnsemble, inputs: list[Column], matrix: Matrix) -> list[Column]:
+        """Add the trees of a module and return the columns of its outputs."""
+        trees = [read_leaves(form, int(root), inputs) for root in form.root]
+        low = form.base + sum(tree.values.min(axis=0) for tree in trees)
+        high = form.base + sum(tree.values.max(axis=0) for tree in trees)
+        places = range(len(self._outputs), len(self._outputs) + len(form.base))
+        columns = [Column(matrix.column(), float(a), float(b - a)) for a, b in zip(low, high, strict=True)]
+        self._trees += [(tree, inputs, places) for tree in trees]
+        self._outputs += columns
+        self._base += form.base.tolist()
+        return columns
+
+    def forest(self) -> Forest:
+        """Return them over one set of axes."""
+        return index(self._trees, self._outputs, np.array(self._base))
 
 
 def _add_objective(problem: Problem, columns: Mapping[str, Column], matrix: Matrix) -> None:

@@ -1,0 +1,155 @@
+"""A forest of boxes as rows of a mixed-integer program.
+
+Notation
+    u_j     an axis as a column in [0, 1]              b_jk   1 where the cell of axis j is at most k, else 0
+    x_l     1 where the point lies in box l, else 0    t_jk   edge k of axis j, as a value of u_j
+
+    sum of x_l over a partition = 1;   b_j0 <= b_j1 <= ...                                                          (1)
+    sum of x_l with last_lj <= k  <=  b_jk  and  sum of x_l with first_lj > k  <=  1 - b_jk, for each partition     (2)
+    u_j >= t_j0 + sum over k of (t_jk+1 - t_jk) (1 - b_jk), and EPSILON above an edge that does not belong to it    (3)
+    u_j <= t_j1 + sum over k of (t_jk+2 - t_jk+1) (1 - b_jk)
+    output = base + sum of value_l x_l                                                                              (4)
+
+Rows (2) take all boxes of a tree on one side of an edge together, not only those below one split: with one input they
+have no fractional corner left, and with few inputs few. Rows (3) tie an axis to its cells with a margin: a point within
+EPSILON above a threshold, as a share of the column's span, is not looked at.
+
+Sources
+    (1)  Misic (2020), Operations Research 68, 1605-1624.
+    (2)  Biggs and Perakis (2025), Machine Learning, doi 10.1007/s10994-025-06771-8: boxes that share a feature.
+    (3)  Mistry, Letsios, Krennrich, Lee and Misener (2021), INFORMS J. Computing 33, 1103-1119: linking constraints.
+"""
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from engine.exact.boxes import Axis, Cells, Forest
+from engine.exact.columns import Matrix
+from engine.solvers.ranking import Floats
+
+EPSILON = 1e-6
+
+Indices = NDArray[np.int64]
+
+
+class Places:
+    """Where the columns of a forest lie in the arrays: behind those of the matrix, binaries first.
+
+    Attributes:
+        binaries: of each axis, the index of its first b.
+        boxes: of each partition, the index of its first x.
+        n: number of all columns.
+    """
+
+    def __init__(self, matrix: Matrix, forest: Forest) -> None:
+        n = len(matrix.is_integer)
+        ends = n + np.cumsum([axis.n_cells - 1 for axis in forest.axes], dtype=np.int64)
+        self.binaries: list[int] = [n, *ends.tolist()][: len(forest.axes)]
+        begin = int(ends[-1]) if len(ends) else n
+        ends = begin + np.cumsum([len(each) for each in forest.partitions], dtype=np.int64)
+        self.boxes: list[int] = [begin, *ends.tolist()][: len(forest.partitions)]
+        self.n_binaries = begin - n
+        self.n = int(ends[-1]) if len(ends) else begin
+
+
+def arrays(matrix: Matrix, forest: Forest) -> dict[str, Any]:
+    """Return a matrix together with the rows of its forest, as ``engine.exact.solve`` reads them."""
+    own, places = matrix.arrays(), Places(matrix, forest)
+    rows = _Rows(len(matrix.lower))
+    for axis, binaries in zip(forest.axes, places.binaries, strict=True):
+        _add_order(rows, axis, binaries)
+        _add_ties(rows, axis, binaries)
+    for partition, boxes in zip(forest.partitions, places.boxes, strict=True):
+        rows.add(np.zeros(len(partition)), boxes + np.arange(len(partition)), 1.0, [1.0], [1.0])
+        for k, (axis, binaries) in enumerate(zip(forest.axes, places.binaries, strict=True)):
+            _add_sides(rows, partition.first[:, k], partition.last[:, k], boxes, binaries, axis.n_cells)
+    _add_outputs(rows, forest, places)
+    n_more = places.n - len(matrix.is_integer)
+    is_integer = np.zeros(n_more, dtype=np.int64)
+    is_integer[: places.n_binaries] = 1
+    return {
+        "c": np.append(own["c"], np.zeros(n_more)),
+        "rows": np.concatenate([own["rows"], *rows.rows]),
+        "columns": np.concatenate([own["columns"], *rows.columns]),
+        "values": np.concatenate([own["values"], *rows.values]),
+        "lower": np.concatenate([own["lower"], *rows.lower]),
+        "upper": np.concatenate([own["upper"], *rows.upper]),
+        "is_integer": np.append(own["is_integer"], is_integer),
+        "most": np.append(own["most"], np.ones(n_more)),
+    }
+
+
+class _Rows:
+    """Rows while they are gathered, whole blocks at a time."""
+
+    def __init__(self, n: int) -> None:
+        self.n = n
+        self.rows: list[Indices] = []
+        self.columns: list[Indices] = []
+        self.values: list[Floats] = []
+        self.lower: list[Floats] = []
+        self.upper: list[Floats] = []
+
+    def put(self, rows: Any, columns: Any, values: Any) -> None:
+        """Put values into rows of the block that ``close`` ends; rows count from its beginning."""
+        rows = np.asarray(rows, dtype=np.int64)
+        self.rows.append(self.n + rows)
+        self.columns.append(np.broadcast_to(np.asarray(columns, dtype=np.int64), rows.shape))
+        self.values.append(np.broadcast_to(np.asarray(values, dtype=np.float64), rows.shape))
+
+    def close(self, lower: Any, upper: Any) -> None:
+        """End a block with the bounds of its rows."""
+        self.lower.append(np.asarray(lower, dtype=np.float64))
+        self.upper.append(np.asarray(upper, dtype=np.float64))
+        self.n += len(self.lower[-1])
+
+    def add(self, rows: Any, columns: Any, values: Any, lower: Any, upper: Any) -> None:
+        """Add a block."""
+        self.put(rows, columns, values)
+        self.close(lower, upper)
+
+
+def _add_order(rows: _Rows, axis: Axis, binaries: int) -> None:
+    n = axis.n_cells - 2
+    if n > 0:
+        k = np.arange(n)
+        rows.put(k, binaries + k, 1.0)
+        rows.add(k, binaries + k + 1, -1.0, np.full(n, -np.inf), np.zeros(n))
+
+
+def _add_ties(rows: _Rows, axis: Axis, binaries: int) -> None:
+    t = (axis.edges - axis.column.low) / axis.column.span
+    low, high = t[:-1] + EPSILON, t[1:]
+    low[0] = t[0] if axis.is_closed else low[0]
+    for row, ends in enumerate((low, high)):  # u - ends_0 - sum of steps (1 - b)
+        rows.put([row], axis.column.index, 1.0)
+        rows.put(np.full(len(ends) - 1, row), binaries + np.arange(len(ends) - 1), np.diff(ends))
+    rows.close([low[-1], -np.inf], [np.inf, high[-1]])
+
+
+def _add_sides(rows: _Rows, first: Cells, last: Cells, boxes: int, binaries: int, n_cells: int) -> None:
+    """Add the rows of all boxes that end at or before an edge, and of all that begin behind it (2)."""
+    ends, begins = np.unique(last), np.unique(first) - 1
+    ends, begins = ends[ends < n_cells - 1], begins[begins >= 0]
+    by_last, by_first = np.argsort(last, kind="stable"), np.argsort(-first, kind="stable")
+    n_left = np.searchsorted(last[by_last], ends, side="right")
+    n_right = np.searchsorted(-first[by_first], -begins, side="left")
+    for order, counts, edges, sign in ((by_last, n_left, ends, -1.0), (by_first, n_right, begins, 1.0)):
+        row = np.repeat(np.arange(len(edges)), counts)
+        rank = np.arange(len(row)) - np.repeat(np.cumsum(counts) - counts, counts)
+        rows.put(row, boxes + order[rank], 1.0)
+        rows.put(np.arange(len(edges)), binaries + edges, sign)
+        rows.close(np.full(len(edges), -np.inf), np.full(len(edges), 0.0 if sign < 0 else 1.0))
+
+
+def _add_outputs(rows: _Rows, forest: Forest, places: Places) -> None:
+    for m, column in enumerate(forest.outputs):
+        if not column.span:
+            continue
+        for partition, boxes in zip(forest.partitions, places.boxes, strict=True):
+            used = np.flatnonzero(partition.values[:, m])
+            rows.put(np.zeros(len(used)), boxes + used, partition.values[used, m] / column.span)
+        rest = (column.low - forest.base[m]) / column.span
+        rows.add([0], column.index, -1.0, [rest], [rest])
