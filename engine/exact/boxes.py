@@ -10,7 +10,7 @@ Notation
                 into that of all their intersections, whose values are sums.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import NamedTuple
 
@@ -57,18 +57,25 @@ class Axis:
 
 @dataclass(frozen=True, eq=False)
 class Partition:
-    """Boxes and their values: values (n, M) in the order of ``Forest.outputs``, first and last (n, axes)."""
+    """Boxes and what they give.
+
+    Attributes:
+        values: shape (n, M), in the order of ``Forest.outputs``, in their units.
+        first, last: shape (n, axes).
+        costs: how much worse than the bound of the last relaxation a point in each box is at least, shape (n,), >= 0.
+    """
 
     values: Floats
     first: Cells
     last: Cells
+    costs: Floats
 
     def __len__(self) -> int:
         return len(self.values)
 
     def chosen(self, rows: Truths) -> "Partition":
         """Return the partition of some of the boxes."""
-        return Partition(self.values[rows], self.first[rows], self.last[rows])
+        return Partition(self.values[rows], self.first[rows], self.last[rows], self.costs[rows])
 
 
 @dataclass(frozen=True, eq=False)
@@ -100,6 +107,19 @@ class Forest:
             high += partition.values.max(axis=0)
         margin = _ROUNDING * (high - low)
         return low - margin, high + margin
+
+    def sums(self, values: Mapping[int, float]) -> Floats:
+        """Return the outputs at a point, shape (M,): NaN where a partition has no box for it.
+
+        Args:
+            values: of the columns of the axes, by their index, in their units.
+        """
+        cells = [max(0, int(np.searchsorted(axis.edges, values[axis.column.index])) - 1) for axis in self.axes]
+        total = self.base.copy()
+        for partition in self.partitions:
+            is_here = np.all((partition.first <= cells) & (partition.last >= cells), axis=1)
+            total += partition.values[is_here.argmax()] if is_here.any() else np.nan
+        return total
 
 
 def read_leaves(form: TreeEnsemble, root: int, inputs: Sequence[Column]) -> Leaves:
@@ -159,7 +179,8 @@ def _indexed(
             k = places[column.index]
             first[:, k] = np.searchsorted(axes[k].edges, leaves.low[:, j])
             last[:, k] = np.searchsorted(axes[k].edges, leaves.high[:, j]) - 1
-    return Partition(values, first, np.maximum(first, last))  # a box may be the lower bound alone: the first cell
+    last = np.maximum(first, last)  # a box may be the lower bound alone: the first cell
+    return Partition(values, first, last, np.zeros(n))
 
 
 def trimmed(forest: Forest, first: Cells, last: Cells) -> Forest | None:
@@ -223,5 +244,5 @@ def _needed(forest: Forest) -> Forest:
         first, last = np.empty_like(partition.first), np.empty_like(partition.last)
         for k, new in enumerate(keeps):
             first[:, k], last[:, k] = new[partition.first[:, k]], new[partition.last[:, k] + 1] - 1
-        partitions.append(Partition(partition.values, first, last))
+        partitions.append(replace(partition, first=first, last=last))
     return replace(forest, axes=tuple(axes), partitions=tuple(partitions))

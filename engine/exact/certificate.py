@@ -1,13 +1,7 @@
 """The certificate: a proven bound on the objective, and a point that was evaluated by the models themselves."""
 
-import json
-import subprocess
-import sys
-import tempfile
-import time
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -16,7 +10,10 @@ from engine.checks import floats
 from engine.errors import ParameterError
 from engine.evaluator import Evaluator, Model, Report
 from engine.exact.points import point_of
+from engine.exact.process import Clock, answered
 from engine.exact.program import Program, write
+from engine.exact.rounds import Round, tightened
+from engine.exact.solve import INFEASIBLE, LIMIT, OPTIMAL
 from engine.optimize import jsonable
 from engine.problem import Problem
 from engine.trust import Envelope
@@ -28,8 +25,6 @@ AGREES = 1e-5
 """By how much the models' own prediction may differ from the program's, as a share of the objective or its spread."""
 
 LONGEST = 3600.0
-_POLL = 0.1
-_OPTIMAL, _LIMIT, _INFEASIBLE = 0, 1, 2
 
 
 @dataclass(frozen=True)
@@ -94,96 +89,90 @@ def certify(
         ProblemError: the problem does not fit the model.
         ParameterError: the time limit is not allowed.
     """
-    began = time.perf_counter()
     if not isinstance(time_limit, int | float) or not 0 < time_limit <= LONGEST:
         raise ParameterError(f"the time limit must be above 0 and at most {LONGEST:g} s, not {time_limit!r:.40}")
+    clock = Clock(time_limit, on_wait)
     evaluator = Evaluator(problem, model, envelope)
     program = write(evaluator, envelope)
     known = None if start is None else evaluator.report(evaluator.starts([start])[0])
     if known is not None and not known.is_feasible:
         known = None
+    reached = Round(program, known)
+    if program.forest.partitions:
+        reached = tightened(evaluator, program, known, clock)
+    answer = {"status": INFEASIBLE if reached.known is None else OPTIMAL}
+    if not reached.is_decided:
+        answer = _solved(reached, clock)
+    return _certificate(evaluator, program, reached, answer, clock)
+
+
+def _solved(reached: Round, clock: Clock) -> dict[str, Any]:
+    """Return the answer of branch and bound on what the rounds have left."""
+    program, known = reached.program, reached.known
     if known is not None:
         program.matrix.keep(program.matrix.objective, upper=known.objective + AGREES * max(1.0, abs(known.objective)))
-    answer = _solved(program, time_limit, on_wait)
-    return _certificate(evaluator, program, answer, known, time.perf_counter() - began)
-
-
-def _solved(program: Program, time_limit: float, on_wait: Callable[[float], object] | None) -> dict[str, Any]:
-    """Return the answer of the solver's process; {"status": -1} if it did not answer."""
-    arrays: dict[str, Any] = {"time_limit": np.array(0.9 * time_limit), **program.arrays()}
-    began = time.perf_counter()
-    with tempfile.TemporaryFile(prefix="setpoint-") as file:
-        np.savez(file, **arrays)
-        file.seek(0)
-        with subprocess.Popen(
-            [sys.executable, "-m", "engine.exact.solve"],
-            stdin=file,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
-            cwd=Path(__file__).parents[2],
-        ) as process:
-            try:
-                return _waited_for(process, began, time_limit, on_wait)
-            finally:
-                process.kill()
-
-
-def _waited_for(
-    process: "subprocess.Popen[bytes]", began: float, time_limit: float, on_wait: Callable[[float], object] | None
-) -> dict[str, Any]:
-    while True:
-        try:
-            output, _ = process.communicate(timeout=_POLL)
-            return dict(json.loads(output)) if process.returncode == 0 else {"status": -1}
-        except subprocess.TimeoutExpired:
-            waited = time.perf_counter() - began
-        if waited > time_limit + 2.0:
-            return {"status": -1}
-        if on_wait:
-            on_wait(waited)
+    return answered("solve", program.arrays(), clock)
 
 
 def _certificate(
-    evaluator: Evaluator, program: Program, answer: dict[str, Any], known: Report | None, seconds: float
+    evaluator: Evaluator, program: Program, reached: Round, answer: dict[str, Any], clock: Clock
 ) -> Certificate:
-    status, reason = _told(answer["status"])
-    bound = None if answer.get("bound") is None else answer["bound"] + program.matrix.objective.constant
-    best = known
+    (status, reason), best, bound = _told(answer["status"]), reached.known, reached.bound
+    constant = program.matrix.objective.constant
+    if answer.get("bound") is not None:
+        bound = max(answer["bound"] + constant, -np.inf if bound is None else bound)
+    mismatch = None if best is None else _off(program, best)
     if answer.get("x") is not None:
-        point = evaluator.report(point_of(evaluator, program, floats("x", answer["x"])))
-        promised = answer["value"] + program.matrix.objective.constant
-        allowed = AGREES * max(1.0, abs(promised))
-        if not point.is_feasible or abs(point.objective - promised) > allowed:
-            status, bound = "mismatch", None
-            reason = (
-                f"the program promises {promised:.9g} but the models give {point.objective:.9g}"
-                f"{'' if point.is_feasible else ', outside of the limits'}: nothing is certified"
-            )
-        elif best is None or point.objective < best.objective:
+        point = evaluator.report(point_of(evaluator, reached.program, floats("x", answer["x"])))
+        mismatch = mismatch or _broken(answer["value"] + constant, point)
+        if best is None or point.objective < best.objective:
             best = point
-    if answer["status"] == _INFEASIBLE and known is not None:
-        status, reason, bound = "optimal", "nothing better than the known point exists", known.objective
+    if answer["status"] == INFEASIBLE and best is not None:
+        status, reason, bound = "optimal", "nothing better than the known point exists", best.objective
+    if mismatch:
+        status, reason, bound, best = "mismatch", f"{mismatch}: nothing is certified", None, reached.known
     value = None if best is None else best.objective
-    gap = None if value is None or bound is None else max(0.0, value - bound) / max(abs(value), 1e-9)
+    bound = bound if bound is None or value is None else min(bound, value)
+    gap = None if value is None or bound is None else (value - bound) / max(abs(value), 1e-9)
     return Certificate(
         value=value,
         bound=bound,
         gap=gap,
         is_proven=gap is not None and gap <= PROVEN,
-        is_infeasible=answer["status"] == _INFEASIBLE and known is None,
+        is_infeasible=answer["status"] == INFEASIBLE and best is None,
         status=status,
         reason=reason,
         inputs={} if best is None else best.inputs,
         outputs={} if best is None else best.outputs,
         n_binaries=program.n_binaries,
         n_rows=program.n_rows,
-        seconds=seconds,
+        seconds=clock.passed,
     )
+
+
+def _broken(promised: float, point: Report) -> str | None:
+    """Return how the models contradict what the program promises of a point; None if they do not."""
+    if point.is_feasible and abs(point.objective - promised) <= AGREES * max(1.0, abs(promised)):
+        return None
+    where = "" if point.is_feasible else ", outside of the limits"
+    return f"the program promises {promised:.9g} but the models give {point.objective:.9g}{where}"
+
+
+def _off(program: Program, point: Report) -> str | None:
+    """Return which output of the trees at a point is not what the models say; None if all are."""
+    values = {**point.inputs, **point.outputs}
+    sums = program.forest.sums({column.index: values[tag] for tag, column in program.columns.items()})
+    tags = {column.index: tag for tag, column in program.columns.items()}
+    for column, promised in zip(program.forest.outputs, sums, strict=True):
+        value = values[tags[column.index]]
+        if abs(value - promised) > AGREES * max(column.span, abs(value)):
+            return f"the program says that {tags[column.index]!r} is {promised:.9g} but the model gives {value:.9g}"
+    return None
 
 
 def _told(status: int) -> tuple[str, str]:
     return {
-        _OPTIMAL: ("optimal", "the program was solved to its end"),
-        _LIMIT: ("time limit", "the time ran out; the bound is what was proved by then"),
-        _INFEASIBLE: ("infeasible", "no point keeps all limits"),
+        OPTIMAL: ("optimal", "the program was solved to its end"),
+        LIMIT: ("time limit", "the time ran out; the bound is what was proved by then"),
+        INFEASIBLE: ("infeasible", "no point keeps all limits"),
     }.get(status, ("failed", "the solver's process was ended, or gave no answer"))

@@ -84,6 +84,10 @@ class Matrix:
             upper=np.inf if upper is None else (upper - total.constant) / scale,
         )
 
+    def used(self) -> set[int]:
+        """Return the columns that stand in a row."""
+        return set(self._columns)
+
     def arrays(self) -> dict[str, Any]:
         """Return the program as plain arrays, as ``engine.exact.solve`` reads them."""
         c = np.zeros(len(self.is_integer))

@@ -12,9 +12,9 @@ Source
 from collections.abc import Callable, Sequence
 
 import numpy as np
+from numpy.typing import NDArray
 
 from engine.exact.boxes import Partition
-from engine.solvers.ranking import Floats
 
 _CHUNK = 1 << 21
 """Pairs of boxes that are compared at once: bounds the memory."""
@@ -24,65 +24,52 @@ _CANDIDATES, _SAMPLE = 8, 64
 
 
 def merged(
-    partitions: Sequence[Partition],
-    costs: Sequence[Floats],
-    gap: float,
-    most: int,
-    on_pair: Callable[[], object] = lambda: None,
+    partitions: Sequence[Partition], gap: float, most: int, on_pair: Callable[[], object] = lambda: None
 ) -> list[Partition]:
     """Return partitions merged in pairs, each with the partner that gives the fewest boxes.
 
     Args:
-        partitions: what is merged; those of one box are all merged into one.
-        costs: the reduced costs of the boxes of each, >= 0.
-        gap: pairs of boxes whose reduced costs add up to more are left out.
+        partitions: what is merged.
+        gap: pairs of boxes whose costs add up to more are left out.
         most: boxes of all partitions that there may be; pairs that would go beyond it are not merged.
         on_pair: called before each pair; what it raises ends the work.
     """
-    order = sorted(range(len(partitions)), key=lambda i: len(partitions[i]))
-    left = [(partitions[i], costs[i]) for i in order]
+    left = sorted(partitions, key=len)
     done: list[Partition] = []
-    room = most - sum(map(len, partitions))
+    room = most - sum(map(len, left))
     while left:
         on_pair()
-        (one, cost), *left = left
-        sizes = [_guess(one, cost, *other, gap) for other in left[:_CANDIDATES]]
-        best = min(range(len(sizes)), key=lambda k: sizes[k] - len(left[k][0]), default=None)
-        pair = None
-        if best is not None:
-            other, other_cost = left[best]
-            before = len(one) + len(other)
-            pair = _merge(one, cost, other, other_cost, gap, room + before)
-        if pair is None or best is None:
+        one, *left = left
+        sizes = [_guess(one, other, gap) - len(other) for other in left[:_CANDIDATES]]
+        best = int(np.argmin(sizes)) if sizes else 0
+        pair = _merge(one, left[best], gap, room + len(one) + len(left[best])) if sizes else None
+        if pair is None:
             done.append(one)
-            continue
-        room -= len(pair) - before
-        del left[best]
-        done.append(pair)
+        else:
+            room -= len(pair) - len(one) - len(left.pop(best))
+            done.append(pair)
     return done
 
 
-def _guess(one: Partition, cost: Floats, other: Partition, other_cost: Floats, gap: float) -> float:
+def _guess(one: Partition, other: Partition, gap: float) -> float:
     """Return about how many boxes a pair would have."""
-    few, few_others = _spread(len(one)), _spread(len(other))
-    costs = cost[few, None] + other_cost[few_others]
-    first = np.maximum(one.first[few, None], other.first[few_others])
-    meets = (first <= np.minimum(one.last[few, None], other.last[few_others])).all(axis=2) & (costs <= gap)
+    a, b = _spread(len(one)), _spread(len(other))
+    first = np.maximum(one.first[a, None], other.first[b])
+    meets = (first <= np.minimum(one.last[a, None], other.last[b])).all(axis=2)
+    meets &= one.costs[a, None] + other.costs[b] <= gap
     return float(meets.mean()) * len(one) * len(other)
 
 
-def _spread(n: int) -> np.ndarray[tuple[int], np.dtype[np.intp]]:
+def _spread(n: int) -> NDArray[np.intp]:
     return np.unique(np.linspace(0, n - 1, min(n, _SAMPLE)).astype(np.intp))
 
 
-def _merge(
-    one: Partition, cost: Floats, other: Partition, other_cost: Floats, gap: float, most: int
-) -> Partition | None:
-    """Return a pair as one partition; None if it has more boxes than ``most``."""
+def _merge(one: Partition, other: Partition, gap: float, most: int) -> Partition | None:
+    """Return a pair as one partition; None if it has more boxes than ``most``, or none."""
     found, n = [], 0
     step = max(1, _CHUNK // len(other))
     for start in range(0, len(one), step):
-        a, b = np.nonzero(cost[start : start + step, None] + other_cost <= gap)
+        a, b = np.nonzero(one.costs[start : start + step, None] + other.costs <= gap)
         a += start
         for k in range(one.first.shape[1]):
             meets = np.maximum(one.first[a, k], other.first[b, k]) <= np.minimum(one.last[a, k], other.last[b, k])
@@ -92,8 +79,11 @@ def _merge(
             return None
         found.append((a, b))
     a, b = (np.concatenate(side) for side in zip(*found, strict=True))
+    if n == 0:
+        return None
     return Partition(
         one.values[a] + other.values[b],
         np.maximum(one.first[a], other.first[b]),
         np.minimum(one.last[a], other.last[b]),
+        one.costs[a] + other.costs[b],
     )

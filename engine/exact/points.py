@@ -5,7 +5,7 @@ import numpy as np
 from engine.evaluator import Evaluator
 from engine.exact.boxes import Axis
 from engine.exact.program import Program
-from engine.exact.rows import EPSILON, Places
+from engine.exact.rows import EPSILON, Places, used_columns
 from engine.solvers.ranking import Floats
 
 N_DRAWN, N_POLISHED, MOST_SWEEPS = 1000, 3, 10
@@ -15,6 +15,7 @@ N_DRAWN, N_POLISHED, MOST_SWEEPS = 1000, 3, 10
 def point_of(evaluator: Evaluator, program: Program, x: Floats) -> Floats:
     """Return the values of the variables at a solution, well inside of the cells that it names."""
     axes, places = _axes(program), Places(program.matrix, program.forest)
+    used = used_columns(program.matrix, program.forest)
     values = []
     for variable in evaluator.problem.variables:
         column = program.variables[variable.tag]
@@ -25,6 +26,8 @@ def point_of(evaluator: Evaluator, program: Program, x: Floats) -> Floats:
             cell = int((b < 0.5).sum())
             low, high = axis.edges[cell : cell + 2]
             margin = min(EPSILON * column.span, 0.5 * float(high - low))
+            if column.index not in used:
+                value = float(low + high) / 2
             value = float(np.clip(value, low + margin * (cell > 0 or not axis.is_closed), high))
         values.append(value)
     point: Floats = _snapped(evaluator, np.array(values)[None])[0]

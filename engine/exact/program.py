@@ -53,11 +53,13 @@ class Program:
     Attributes:
         matrix: its rows and columns, apart from those of trees.
         variables: tag -> the column of a free input.
+        columns: tag -> the column of any input or output; a fixed one has no index and no span.
         forest: the trees of all modules.
     """
 
     matrix: Matrix
     variables: Mapping[str, Column]
+    columns: Mapping[str, Column]
     forest: Forest
 
     @property
@@ -109,7 +111,7 @@ def write(evaluator: Evaluator, envelope: Envelope | None = None) -> Program:
             for tag, factor in zip(part_envelope.tags, a, strict=True):
                 total.add_value(columns[tag], float(factor))
             matrix.keep(total, upper=float(b))
-    return Program(matrix, variables, trees.forest())
+    return Program(matrix, variables, columns, trees.forest())
 
 
 def _input(matrix: Matrix, variable: Any) -> Column:

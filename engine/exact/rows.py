@@ -56,29 +56,55 @@ class Places:
 
 def arrays(matrix: Matrix, forest: Forest) -> dict[str, Any]:
     """Return a matrix together with the rows of its forest, as ``engine.exact.solve`` reads them."""
-    own, places = matrix.arrays(), Places(matrix, forest)
+    own, places, used = matrix.arrays(), Places(matrix, forest), used_columns(matrix, forest)
     rows = _Rows(len(matrix.lower))
     for axis, binaries in zip(forest.axes, places.binaries, strict=True):
         _add_order(rows, axis, binaries)
-        _add_ties(rows, axis, binaries)
+        if axis.column.index in used:
+            _add_ties(rows, axis, binaries)
     for partition, boxes in zip(forest.partitions, places.boxes, strict=True):
         rows.add(np.zeros(len(partition)), boxes + np.arange(len(partition)), 1.0, [1.0], [1.0])
         for k, (axis, binaries) in enumerate(zip(forest.axes, places.binaries, strict=True)):
             _add_sides(rows, partition.first[:, k], partition.last[:, k], boxes, binaries, axis.n_cells)
-    _add_outputs(rows, forest, places)
-    n_more = places.n - len(matrix.is_integer)
-    is_integer = np.zeros(n_more, dtype=np.int64)
+    for m, column in enumerate(forest.outputs):
+        if column.index in used and column.span:
+            _add_output(rows, forest, places, m)
+    is_integer = np.zeros(places.n - len(matrix.is_integer), dtype=np.int64)
     is_integer[: places.n_binaries] = 1
     return {
-        "c": np.append(own["c"], np.zeros(n_more)),
+        "c": _costs(own["c"], forest, places),
         "rows": np.concatenate([own["rows"], *rows.rows]),
         "columns": np.concatenate([own["columns"], *rows.columns]),
         "values": np.concatenate([own["values"], *rows.values]),
         "lower": np.concatenate([own["lower"], *rows.lower]),
         "upper": np.concatenate([own["upper"], *rows.upper]),
         "is_integer": np.append(own["is_integer"], is_integer),
-        "most": np.append(own["most"], np.ones(n_more)),
+        "most": np.append(own["most"], np.ones(len(is_integer))),
     }
+
+
+def used_columns(matrix: Matrix, forest: Forest) -> set[int]:
+    """Return the columns whose value matters: those in a row of the matrix, and outputs that trees compare.
+
+    The others are left untied, which relaxes much faster: where an axis lies within its cell is then of no account.
+    """
+    links = {axis.column.index for axis in forest.axes} & {column.index for column in forest.outputs}
+    return links | set(matrix.used())
+
+
+def _costs(c: Floats, forest: Forest, places: Places) -> Floats:
+    """Return the costs of all columns, with those of outputs moved to the boxes that they are sums of."""
+    costs = np.append(c, np.zeros(places.n - len(c)))
+    for m, column in enumerate(forest.outputs):
+        if column.span and costs[column.index]:
+            per_unit = costs[column.index] / column.span
+            costs[column.index] = 0.0
+            for partition, boxes in zip(forest.partitions, places.boxes, strict=True):
+                costs[boxes : boxes + len(partition)] += per_unit * partition.values[:, m]
+            costs[places.boxes[0] : places.boxes[0] + len(forest.partitions[0])] += per_unit * (
+                forest.base[m] - column.low
+            )
+    return costs
 
 
 class _Rows:
@@ -144,12 +170,10 @@ def _add_sides(rows: _Rows, first: Cells, last: Cells, boxes: int, binaries: int
         rows.close(np.full(len(edges), -np.inf), np.full(len(edges), 0.0 if sign < 0 else 1.0))
 
 
-def _add_outputs(rows: _Rows, forest: Forest, places: Places) -> None:
-    for m, column in enumerate(forest.outputs):
-        if not column.span:
-            continue
-        for partition, boxes in zip(forest.partitions, places.boxes, strict=True):
-            used = np.flatnonzero(partition.values[:, m])
-            rows.put(np.zeros(len(used)), boxes + used, partition.values[used, m] / column.span)
-        rest = (column.low - forest.base[m]) / column.span
-        rows.add([0], column.index, -1.0, [rest], [rest])
+def _add_output(rows: _Rows, forest: Forest, places: Places, m: int) -> None:
+    column = forest.outputs[m]
+    for partition, boxes in zip(forest.partitions, places.boxes, strict=True):
+        has_value = np.flatnonzero(partition.values[:, m])
+        rows.put(np.zeros(len(has_value)), boxes + has_value, partition.values[has_value, m] / column.span)
+    rest = (column.low - forest.base[m]) / column.span
+    rows.add([0], column.index, -1.0, [rest], [rest])

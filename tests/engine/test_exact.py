@@ -10,6 +10,7 @@ from engine import surrogates
 from engine.errors import ParameterError
 from engine.exact import NotEligible, certify, eligible
 from engine.exact import certificate as certificates
+from engine.exact import program as programs
 from engine.expressions import Expression
 from engine.optimize import minimize
 from engine.problem import Limit, Problem, Term, Variable
@@ -192,19 +193,44 @@ def test_a_known_optimum_is_confirmed():
 
 
 def test_an_answer_that_the_models_do_not_confirm_certifies_nothing(monkeypatch):
-    model = trained("random_forest", n_trees=4, max_depth=3)
-    solved = certificates._solved
+    model = trained("linear")
+    answered = certificates.answered
 
     def wrong(*asked):
-        answer = solved(*asked)
+        answer = answered(*asked)
         return answer | {"value": answer["value"] - 0.5, "bound": answer["bound"] - 0.5}
 
-    monkeypatch.setattr(certificates, "_solved", wrong)
+    monkeypatch.setattr(certificates, "answered", wrong)
 
     found = certify(Problem(BOX, terms=(Term("minimize", "y"),)), model)
 
     assert (found.status, found.bound, found.is_proven) == ("mismatch", None, False)
     assert "the models give" in found.reason
+
+
+@pytest.mark.parametrize("off", [-0.5, 0.5])
+def test_trees_that_are_not_those_of_the_model_certify_nothing(monkeypatch, off):
+    model = trained("random_forest", n_trees=4, max_depth=3)
+    read = programs.read_leaves
+
+    def wrong(*asked):
+        leaves = read(*asked)
+        return leaves._replace(values=leaves.values + off)
+
+    monkeypatch.setattr(programs, "read_leaves", wrong)
+
+    found = certify(Problem(BOX, terms=(Term("minimize", "y"),)), model, start=dict.fromkeys(TAGS, 0.0))
+
+    assert (found.status, found.bound, found.is_proven) == ("mismatch", None, False)
+
+
+def test_trees_that_no_point_can_please_are_proved_infeasible():
+    model = trained("random_forest", n_trees=4, max_depth=3)
+
+    found = certify(Problem(BOX, terms=(Term("minimize", "y"),), limits=(Limit("z", lower=99.0, scale=1.0),)), model)
+
+    assert found.is_infeasible
+    assert (found.status, found.value, found.bound) == ("infeasible", None, None)
 
 
 def test_a_proof_that_takes_too_long_is_ended_and_says_so():
