@@ -14,6 +14,10 @@ import numpy as np
 _POLL = 0.1
 
 
+class OutOfTimeError(Exception):
+    """The time of a proof has run out in the middle of a step; it never leaves ``engine.exact``."""
+
+
 class Clock:
     """The time of one proof.
 
@@ -39,6 +43,16 @@ class Clock:
         """Tell whoever waits."""
         if self._on_wait:
             self._on_wait(self.passed)
+
+    def step(self) -> None:
+        """Tell whoever waits, between two steps of our own.
+
+        Raises:
+            OutOfTimeError: there is no time for another.
+        """
+        self.tick()
+        if not self.left:
+            raise OutOfTimeError
 
 
 def answered(way: str, program: Mapping[str, Any], clock: Clock) -> dict[str, Any]:

@@ -25,7 +25,7 @@ from engine.exact.boxes import Forest, trimmed
 from engine.exact.completion import completed
 from engine.exact.merging import merged
 from engine.exact.points import drawn, polished
-from engine.exact.process import Clock, answered
+from engine.exact.process import Clock, OutOfTimeError, answered
 from engine.exact.program import Program
 from engine.exact.rows import Places
 from engine.exact.solve import INFEASIBLE, OPTIMAL, RELATIVE_GAP
@@ -79,13 +79,16 @@ def tightened(evaluator: Evaluator, program: Program, known: Report | None, cloc
         before, gap = gap, _gap(state, answer)
         if gap > (1 - WORTH_IT) * before:
             return replace(state, program=unmerged)
-        forest = _left(state.program, answer, gap, clock)
-        if forest is None:
-            return replace(state, bound=better.objective, is_decided=True)
-        unmerged = replace(program, forest=forest)
-        if forest.n_leaves <= FEW_BOXES:
+        try:
+            forest = _left(state.program, answer, gap, clock)
+            if forest is None:
+                return replace(state, bound=better.objective, is_decided=True)
+            unmerged = replace(program, forest=forest)
+            if forest.n_leaves <= FEW_BOXES:
+                break
+            partitions = merged(forest.partitions, gap, MOST_BOXES, clock.step)
+        except OutOfTimeError:
             break
-        partitions = merged(forest.partitions, gap, MOST_BOXES, clock.tick)
         state = replace(state, program=replace(program, forest=replace(forest, partitions=tuple(partitions))))
     return replace(state, program=unmerged)
 
@@ -122,7 +125,7 @@ def _gap(state: Round, answer: dict[str, Any]) -> float:
 
 def _left(program: Program, answer: dict[str, Any], gap: float, clock: Clock) -> Forest | None:
     forest = pruned(program, np.array(answer["reduced"]), gap)
-    return None if forest is None else completed(forest, gap, clock.tick)
+    return None if forest is None else completed(forest, gap, clock.step)
 
 
 def pruned(program: Program, reduced: Floats, gap: float) -> Forest | None:

@@ -6,12 +6,15 @@ Notation
 
     sum of x_l over a partition = 1;   b_j0 <= b_j1 <= ...                                                          (1)
     sum of x_l with last_lj <= k  <=  b_jk  and  sum of x_l with first_lj > k  <=  1 - b_jk, for each partition     (2)
+    the same with what is missing in each row as a column, and each row less the one before it                     (2')
     u_j >= t_j0 + sum over k of (t_jk+1 - t_jk) (1 - b_jk), and EPSILON above an edge that does not belong to it    (3)
     u_j <= t_j1 + sum over k of (t_jk+2 - t_jk+1) (1 - b_jk)
     output = base + sum of value_l x_l                                                                              (4)
 
 Rows (2) take all boxes of a tree on one side of an edge together, not only those below one split: with one input they
-have no fractional corner left, and with few inputs few. Rows (3) tie an axis to its cells with a margin: a point within
+have no fractional corner left, and with few inputs few. A box stands in many of them; in rows (2'), which say the same,
+in two for each axis, but they take several times as long to relax: they are for forests whose rows (2) would not fit
+into memory. Rows (3) tie an axis to its cells with a margin: a point within
 EPSILON above a threshold, as a share of the column's span, is not looked at.
 
 Sources
@@ -30,6 +33,9 @@ from engine.exact.columns import Matrix
 from engine.solvers.ranking import Floats
 
 EPSILON = 1e-6
+
+MOST_ENTRIES = 10_000_000
+"""Entries of the rows (2) beyond which the rows (2') are written."""
 
 Indices = NDArray[np.int64]
 
@@ -57,7 +63,8 @@ class Places:
 def arrays(matrix: Matrix, forest: Forest) -> dict[str, Any]:
     """Return a matrix together with the rows of its forest, as ``engine.exact.solve`` reads them."""
     own, places, used = matrix.arrays(), Places(matrix, forest), used_columns(matrix, forest)
-    rows = _Rows(len(matrix.lower))
+    rows = _Rows(len(matrix.lower), places.n)
+    add_sides = _add_sides if _n_entries(forest) <= MOST_ENTRIES else _add_steps
     for axis, binaries in zip(forest.axes, places.binaries, strict=True):
         _add_order(rows, axis, binaries)
         if axis.column.index in used:
@@ -65,14 +72,14 @@ def arrays(matrix: Matrix, forest: Forest) -> dict[str, Any]:
     for partition, boxes in zip(forest.partitions, places.boxes, strict=True):
         rows.add(np.zeros(len(partition)), boxes + np.arange(len(partition)), 1.0, [1.0], [1.0])
         for k, (axis, binaries) in enumerate(zip(forest.axes, places.binaries, strict=True)):
-            _add_sides(rows, partition.first[:, k], partition.last[:, k], boxes, binaries, axis.n_cells)
+            add_sides(rows, partition.first[:, k], partition.last[:, k], boxes, binaries, axis.n_cells)
     for m, column in enumerate(forest.outputs):
         if column.index in used and column.span:
             _add_output(rows, forest, places, m)
-    is_integer = np.zeros(places.n - len(matrix.is_integer), dtype=np.int64)
+    is_integer = np.zeros(rows.n_columns - len(matrix.is_integer), dtype=np.int64)
     is_integer[: places.n_binaries] = 1
     return {
-        "c": _costs(own["c"], forest, places),
+        "c": np.append(_costs(own["c"], forest, places), np.zeros(rows.n_columns - places.n)),
         "rows": np.concatenate([own["rows"], *rows.rows]),
         "columns": np.concatenate([own["columns"], *rows.columns]),
         "values": np.concatenate([own["values"], *rows.values]),
@@ -108,10 +115,10 @@ def _costs(c: Floats, forest: Forest, places: Places) -> Floats:
 
 
 class _Rows:
-    """Rows while they are gathered, whole blocks at a time."""
+    """Rows while they are gathered, whole blocks at a time, and columns that belong to them alone."""
 
-    def __init__(self, n: int) -> None:
-        self.n = n
+    def __init__(self, n: int, n_columns: int) -> None:
+        self.n, self.n_columns = n, n_columns
         self.rows: list[Indices] = []
         self.columns: list[Indices] = []
         self.values: list[Floats] = []
@@ -130,6 +137,11 @@ class _Rows:
         self.lower.append(np.asarray(lower, dtype=np.float64))
         self.upper.append(np.asarray(upper, dtype=np.float64))
         self.n += len(self.lower[-1])
+
+    def more_columns(self, n: int) -> int:
+        """Add columns, which cost nothing, and return the index of the first."""
+        self.n_columns += n
+        return self.n_columns - n
 
     def add(self, rows: Any, columns: Any, values: Any, lower: Any, upper: Any) -> None:
         """Add a block."""
@@ -168,6 +180,35 @@ def _add_sides(rows: _Rows, first: Cells, last: Cells, boxes: int, binaries: int
         rows.put(row, boxes + order[rank], 1.0)
         rows.put(np.arange(len(edges)), binaries + edges, sign)
         rows.close(np.full(len(edges), -np.inf), np.full(len(edges), 0.0 if sign < 0 else 1.0))
+
+
+def _add_steps(rows: _Rows, first: Cells, last: Cells, boxes: int, binaries: int, n_cells: int) -> None:
+    """Add the same as differences of neighboring rows (2')."""
+    ends, begins = np.unique(last), np.unique(first)[::-1] - 1
+    ends, begins = ends[ends < n_cells - 1], begins[begins >= 0]
+    for edges, edge_of_box, sign in ((ends, last, -1.0), (-begins, 1 - first, 1.0)):  # both ascend
+        n = len(edges)
+        if not n:
+            continue
+        row, missing, k = np.searchsorted(edges, edge_of_box), rows.more_columns(n), np.arange(n)
+        is_in = np.flatnonzero(row < n)
+        rows.put(row[is_in], boxes + is_in, 1.0)
+        for columns, value in ((missing + k, 1.0), (binaries + np.abs(edges), sign)):
+            rows.put(k, columns, value)
+            rows.put(k[1:], columns[:-1], -value)
+        rest = np.zeros(n)
+        rest[0] = 0.0 if sign < 0 else 1.0
+        rows.close(rest, rest)
+
+
+def _n_entries(forest: Forest) -> float:
+    """Return about how many entries the rows (2) have."""
+    return sum(
+        0.5 * len(each) * (len(np.unique(each.first[:, k])) + len(np.unique(each.last[:, k])))
+        for each in forest.partitions
+        for k, axis in enumerate(forest.axes)
+        if axis.n_cells > 1
+    )
 
 
 def _add_output(rows: _Rows, forest: Forest, places: Places, m: int) -> None:

@@ -8,7 +8,7 @@ import pytest
 
 from engine import surrogates
 from engine.evaluator import Evaluator
-from engine.exact import rounds
+from engine.exact import rounds, rows
 from engine.exact.boxes import trimmed
 from engine.exact.completion import completed, completions
 from engine.exact.merging import merged
@@ -226,3 +226,17 @@ def test_rounds_alone_prove_the_optimum_of_all_cells(monkeypatch, seed):
     assert found.is_decided
     assert found.bound == pytest.approx(y.min(), abs=1e-6)
     assert with_worse.bound == pytest.approx(y.min(), abs=1e-6)
+
+
+@pytest.mark.parametrize("seed", [0, 1])
+def test_rows_as_differences_say_the_same(monkeypatch, seed):
+    _, program = forest_of(3, seed, limits=(Limit("x0 + x1 + x2", lower=0.5, scale=1.0),))
+    bound, _, _ = relaxed(program)
+    n_rows = program.n_rows
+
+    monkeypatch.setattr(rows, "MOST_ENTRIES", 0)
+    again, reduced, _ = relaxed(program)
+
+    assert program.n_rows == n_rows
+    assert again == pytest.approx(bound, abs=1e-9)
+    assert pruned(program, reduced, gap=0.5) is not None
