@@ -14,6 +14,7 @@ In the order in which they are used:
     engine.optimize     minimize, Optimum, Step: the best inputs within a budget of evaluations, resumable
     engine.solvers      SOLVERS, from_state: what searches, with ask and tell, on objectives of your own too
     engine.evaluator    Evaluator: a problem computed for whole populations, and the report on one point
+    engine.distances    squared_distances: numbers in their scales, categories by whether they are the same
     engine.neighbors    History, comparable_rows: how far a point is from everything that was measured
     engine.lookback     Lookback, Steady, Recent: lags, windows and horizons, the same in training as in a search
     engine.process      ProcessGraph, Module, ModuleInput: modules in layers, with what they make for each other

@@ -4,19 +4,21 @@ Notation
     X   history: n rows of d inputs, in the units of the tags      s_j  standard deviation of input j, 0 if constant
     x   a point, (d,), same units
 
-    D(x, y) = sqrt( sum over j with s_j > 0 of ((x_j - y_j) / s_j)^2 )
+    D(x, y) = sqrt( sum over numbers j with s_j > 0 of ((x_j - y_j) / s_j)^2  +  number of categories that differ )
 
-Euclidean distance with every input counted in its own standard deviations. An input that is constant in the history
-has no scale and adds nothing; a point that differs there was never seen, and ``unseen`` says so by name.
+Euclidean distance with every input counted in its own standard deviations, and a category other than the point's as
+one unit. A number that is constant in the history has no scale and adds nothing; a point that differs there was never
+seen, and ``unseen`` says so by name.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.spatial import cKDTree
 
 from engine.checks import floats, whole_number
+from engine.distances import squared_distances
 from engine.errors import ShapeError
 
 Floats = NDArray[np.float64]
@@ -40,12 +42,20 @@ class History:
         inputs: the d tags.
         sd: scale of each input, shape (d,), finite, >= 0; 0 only says "constant". Default: the standard deviations
             of X (divided by n). A column without two different values is constant whatever its sd is.
+        categories: inputs whose values are codes without order.
 
     Raises:
         ShapeError: X is not a matrix of finite numbers with one column for each tag, or sd does not fit it.
     """
 
-    def __init__(self, X: ArrayLike, inputs: Sequence[str], sd: ArrayLike | None = None) -> None:
+    def __init__(
+        self,
+        X: ArrayLike,
+        inputs: Sequence[str],
+        sd: ArrayLike | None = None,
+        *,
+        categories: Collection[str] = (),
+    ) -> None:
         self.X = floats("the history", X).copy()
         self.inputs = tuple(inputs)
         if self.X.ndim != 2 or self.X.shape[1] != len(self.inputs) or len(self.X) == 0:
@@ -58,8 +68,10 @@ class History:
             raise ShapeError(f"sd must be {len(self.inputs)} finite numbers of at least 0, not {scale.tolist()}")
         # By the values and not by sd == 0: the computed sd of a constant column can be a rounding error
         self._varies = (self.X[0] != self.X).any(axis=0) & (scale > 0)
-        self._scale = scale[self._varies]
-        self._X = self.X[:, self._varies]
+        self._is_category = np.array([tag in categories for tag in self.inputs], dtype=np.bool_)
+        self._counts = self._varies | self._is_category
+        self._scale = scale[self._counts]
+        self._X = self.X[:, self._counts]
         self._spacing: float | None = None
 
     def nearest(self, x: ArrayLike, k: int = 1) -> tuple[NDArray[np.intp], Floats]:
@@ -86,12 +98,14 @@ class History:
         return int(np.count_nonzero(np.sqrt(self._squares(x)) <= distance))
 
     def unseen(self, x: ArrayLike) -> tuple[str, ...]:
-        """Return the inputs that never changed in the history but have another value at x, where D is blind.
+        """Return the inputs that never changed in the history but have another value at x, or a category of no row.
 
         Raises:
             ShapeError: x is not d finite numbers.
         """
-        differs = ~self._varies & (self._checked(x) != self.X[0])
+        point = self._checked(x)
+        is_in_no_row = (point != self.X).all(axis=0)
+        differs = is_in_no_row & (self._is_category | ~self._varies)
         return tuple(tag for tag, is_unseen in zip(self.inputs, differs, strict=True) if is_unseen)
 
     def spacing(self) -> float:
@@ -106,11 +120,11 @@ class History:
 
     def _squares(self, x: ArrayLike) -> Floats:
         """Return the squares of the distances from x to all rows, shape (n,)."""
-        point = self._checked(x)[self._varies]
+        point, is_category = self._checked(x)[None, self._counts], self._is_category[self._counts]
         starts = range(0, len(self._X), CHUNK)
-        # Differences before scaling: rows equally far on two sides of x are then equal to the last bit
         with np.errstate(over="ignore"):
-            squares = [(((self._X[start : start + CHUNK] - point) / self._scale) ** 2).sum(axis=1) for start in starts]
+            parts = [self._X[start : start + CHUNK] for start in starts]
+            squares = [squared_distances(point, rows, self._scale, is_category)[0] for rows in parts]
         return np.concatenate(squares)
 
     def _checked(self, x: ArrayLike) -> Floats:
@@ -120,20 +134,34 @@ class History:
         return point
 
     def _measured_spacing(self) -> float:
-        Z = self._X / self._scale
-        n = len(Z)
+        n = len(self.X)
         if n == 1:
             return float("nan")
-        if Z.shape[1] == 0:
+        if self._X.shape[1] == 0:
             return 0.0
         n_asked = min(n, MOST_SPACING_ROWS, max(LEAST_SPACING_ROWS, MOST_SPACING_PAIRS // n))
         asked = np.unique(np.linspace(0, n - 1, n_asked).round().astype(np.intp))
+        if self._is_category.any():  # a tree knows numbers only
+            return float(np.median([self._to_the_nearest_other(i) for i in asked]))
+        Z = self._X / self._scale
         # Two nearest: the row itself, at distance 0, and the nearest other (0 too if the row is there twice)
         distances, _ = cKDTree(Z).query(Z[asked], k=2)
         return float(np.median(distances[:, 1]))
 
+    def _to_the_nearest_other(self, i: int) -> float:
+        squares = self._squares(self.X[i])
+        squares[i] = np.inf
+        return float(np.sqrt(squares.min()))
 
-def comparable_rows(X_fixed: ArrayLike, values: ArrayLike, k: int, sd: ArrayLike | None = None) -> NDArray[np.intp]:
+
+def comparable_rows(
+    X_fixed: ArrayLike,
+    values: ArrayLike,
+    k: int,
+    sd: ArrayLike | None = None,
+    *,
+    categories: Collection[int] = (),
+) -> NDArray[np.intp]:
     """Return the rows whose fixed inputs are nearest to these values: what was normal under these conditions.
 
     Args:
@@ -142,6 +170,7 @@ def comparable_rows(X_fixed: ArrayLike, values: ArrayLike, k: int, sd: ArrayLike
         values: what they are fixed at, shape (q,).
         k: how many rows; all if there are fewer.
         sd: scale of each input; default as for ``History``.
+        categories: columns whose values are codes without order.
 
     Returns:
         Indices of the rows, nearest first by D, equally near ones in the order of the history.
@@ -151,7 +180,7 @@ def comparable_rows(X_fixed: ArrayLike, values: ArrayLike, k: int, sd: ArrayLike
     """
     X = floats("the history", X_fixed)
     names = [f"fixed input {j}" for j in range(X.shape[1])] if X.ndim == 2 else []
-    return History(X, names, sd).nearest(values, k)[0]
+    return History(X, names, sd, categories=[names[j] for j in categories]).nearest(values, k)[0]
 
 
 def _smallest(values: Floats, k: int) -> NDArray[np.intp]:

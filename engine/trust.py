@@ -26,6 +26,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from engine.checks import floats
+from engine.distances import squared_distances
 from engine.errors import ParameterError, ShapeError, TrainingError
 
 Floats = NDArray[np.float64]
@@ -159,12 +160,8 @@ class DistanceEnvelope:
         return D
 
     def _squares(self, Z: Floats) -> Floats:
-        """Return the squared distances of Z, (n, q), to all rows, (n, r), tag by tag: one sum in one order."""
-        squares = np.zeros((len(Z), len(self.Z)))
-        for j, is_category in enumerate(self.is_category):
-            difference = Z[:, j, None] - self.Z[None, :, j]
-            squares += difference != 0 if is_category else difference**2
-        return squares
+        """Return the squared distances of Z, (n, q), to all rows, (n, r)."""
+        return squared_distances(Z, self.Z, np.ones(len(self.tags)), self.is_category)
 
 
 @dataclass(frozen=True, eq=False)

@@ -56,7 +56,8 @@ def compared(
     """
     fixed = list(problem.fixed)
     n_rows = min(MOST_ROWS, max(FEWEST_ROWS, len(history.places) // 10)) if fixed else len(history.places)
-    rows = comparable_rows(history.matrix(fixed), [problem.fixed[tag] for tag in fixed], n_rows)
+    codes = [j for j, tag in enumerate(fixed) if tag in categorical]
+    rows = comparable_rows(history.matrix(fixed), [problem.fixed[tag] for tag in fixed], n_rows, categories=codes)
     kept = rows[measured.is_within_limits[rows] & np.isfinite(measured.objective[rows])]
     best = kept[np.argmin(measured.objective[kept])] if len(kept) else None
     return {

@@ -1,6 +1,6 @@
 """Where an answer lies among the measured rows: which are nearest, and how many are near."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -15,16 +15,23 @@ FAR = 2.0
 """An answer this many times farther from the nearest measured row than neighbors are from each other extrapolates."""
 
 
-def about(inputs: Mapping[str, float], history: History, terms: np.ndarray | None = None) -> dict[str, Any]:
+def about(
+    inputs: Mapping[str, float],
+    history: History,
+    terms: np.ndarray | None = None,
+    *,
+    categorical: Collection[str] = (),
+) -> dict[str, Any]:
     """Return the measured rows nearest to an answer over all its inputs, and how far from each other rows usually are.
 
     Args:
         inputs: of the answer, by tag.
         history: the measured rows.
         terms: value of every term in each of them, (n, number of terms), to be told too.
+        categorical: inputs that hold places of categories.
     """
     tags, answer = list(inputs), list(inputs.values())
-    known = neighbors.History(history.matrix(tags), tags)
+    known = neighbors.History(history.matrix(tags), tags, categories=categorical)
     rows, distances = known.nearest(answer, N_NEAREST)
     spacing = known.spacing()
     return {

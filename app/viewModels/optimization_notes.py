@@ -49,7 +49,7 @@ def _distance(nearest: Mapping[str, Any]) -> Iterator[Note]:
     details = {"distance": distance, "typical_spacing": spacing}
     if nearest["unseen"]:
         listed = ", ".join(nearest["unseen"])
-        message = f"{listed} never changed in the data, but has another value in the answer: nobody knows what it does."
+        message = f"{listed} never had in the data the value that the answer gives: nobody knows what it does."
         yield _note("answer.unseen", message, tags=nearest["unseen"])
     if distance > FAR * spacing:
         yield _note(

@@ -23,7 +23,7 @@ def report(optimization: Optimization, optimum: Optimum, history: History) -> di
         "baseline": baseline,
         "saving": optimization_baseline.saved(problem, baseline, found),
         "trust": optimization_nearest.in_table(found["trust"], history.places),
-        "nearest": optimization_nearest.about(optimum.inputs, history, measured.terms),
+        "nearest": optimization_nearest.about(optimum.inputs, history, measured.terms, categorical=known),
         "model": _about(model),
         "repeat": _repeat(optimization, model),
     }

@@ -286,7 +286,7 @@ def report(search: ProcessSearch, optimum: ProcessOptimum) -> dict[str, Any]:
     """Return what was found, with what it takes to find it again. Writes nothing."""
     optimization = search.optimization
     known = categories.of_all(*(each.model for each in optimization.modules))
-    return categories.in_report(_placed(optimum.to_json(), search.histories), known) | {
+    return categories.in_report(_placed(optimum.to_json(), search.histories, known), known) | {
         "models": {
             each.module_name: {
                 "id": str(each.model_id),
@@ -310,10 +310,10 @@ def report(search: ProcessSearch, optimum: ProcessOptimum) -> dict[str, Any]:
     }
 
 
-def _placed(found: dict[str, Any], histories: Mapping[str, History]) -> dict[str, Any]:
+def _placed(found: dict[str, Any], histories: Mapping[str, History], known: categories.Known) -> dict[str, Any]:
     """Return an answer with the measured rows that are nearest to what each module is given."""
     modules = [
-        module | {"nearest": optimization_nearest.about(module["inputs"], histories[module["name"]])}
+        module | {"nearest": optimization_nearest.about(module["inputs"], histories[module["name"]], categorical=known)}
         for module in found["modules"]
     ]
     trust = found["trust"] and {

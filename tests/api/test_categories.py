@@ -7,6 +7,10 @@ import numpy as np
 import polars as pl
 import pytest
 
+from app.viewModels import optimization_baseline, optimization_nearest
+from app.viewModels.model_history import History
+from engine.problem import Problem, Term, Variable
+
 N_ROWS = 150
 LEVEL = {"gas": 10.0, "coal": -5.0, "oil": 2.0}
 FUELS = sorted(LEVEL)
@@ -267,6 +271,26 @@ def test_an_optimization_chooses_a_category(learned, optimize):
     assert (change["before"], change["after"]) == ("coal", "gas")
     assert result["baseline"]["medians"]["fuel"] in FUELS
     assert {row["inputs"]["fuel"] for row in result["nearest"]["rows"]} == {"gas"}
+
+
+def test_a_row_with_another_text_is_one_unit_from_the_answer_whichever_it_is():
+    columns = {"fuel": np.array([2.0, 1.0, 0.0]), "load": np.array([5.0, 5.0, 7.0])}
+
+    nearest = optimization_nearest.about(
+        {"fuel": 0.0, "load": 5.0}, History(columns, np.arange(3), None), categorical=["fuel"]
+    )
+
+    assert [(each["row"], each["distance"]) for each in nearest["rows"][:2]] == [(0, 1.0), (1, 1.0)]
+
+
+def test_what_was_measured_with_another_text_is_as_comparable_whichever_it_is():
+    fuel = np.array([0.0] * 2 + [2.0] * 10 + [1.0] * 10)
+    rows = History({"fuel": fuel, "steam": np.arange(22.0)}, places=np.arange(22), times=None)
+    problem = Problem((Variable("load", 0, 1),), {"fuel": 0.0}, (Term("minimize", "steam", scale=1.0),))
+
+    compared = optimization_baseline.compared(problem, optimization_baseline.measure(problem, rows), rows, {"fuel"})
+
+    assert (compared["n_rows"], compared["medians"]["fuel"]) == (10, 2)  # the first ones: others are no nearer
 
 
 def test_a_category_that_is_given_is_kept(learned, module, optimize):

@@ -9,6 +9,7 @@ from hypothesis.extra.numpy import arrays
 import engine.neighbors
 from engine.errors import ParameterError, ShapeError
 from engine.neighbors import History, comparable_rows
+from engine.trust import DistanceEnvelope
 
 TAGS = ("load", "O2", "flow")
 
@@ -189,3 +190,64 @@ def test_a_point_that_does_not_fit_the_history_is_refused():
             history.nearest(point)
     with pytest.raises(ParameterError, match="k must be a whole number from 1, not 0"):
         history.nearest([1.0, 2.0, 3.0], 0)
+
+
+def test_a_category_other_than_the_points_is_one_unit_however_far_its_place_in_the_list():
+    X = np.array([[0.0, 0.0], [2.0, 1.0], [2.0, 9.0], [2.0, 9.0]])  # sd of a: 0.866
+    history = History(X, ("a", "fuel"), categories=["fuel"])
+
+    rows, distances = history.nearest([2.0, 0.0], 4)
+
+    assert rows.tolist() == [1, 2, 3, 0]
+    assert distances == pytest.approx([1.0, 1.0, 1.0, 2 / X[:, 0].std()])
+    assert history.n_within([2.0, 0.0], 1.0) == 3
+
+
+def test_renaming_categories_changes_no_distance():
+    X, fuel = plant_rows(), np.random.default_rng(1).integers(0, 4, 200)
+    codes = np.array([3.0, 0.0, 2.0, 1.0])
+    history = History(np.column_stack([X, fuel]), (*TAGS, "fuel"), categories=["fuel"])
+    renamed = History(np.column_stack([X, codes[fuel]]), (*TAGS, "fuel"), categories=["fuel"])
+
+    rows, distances = history.nearest([*X[5], 1.0], 200)
+
+    assert renamed.nearest([*X[5], codes[1]], 200)[0].tolist() == rows.tolist()
+    assert renamed.nearest([*X[5], codes[1]], 200)[1].tolist() == distances.tolist()
+    assert renamed.spacing() == history.spacing()
+
+
+def test_the_spacing_with_categories_is_that_of_brute_force():
+    X, fuel = plant_rows(60), np.random.default_rng(1).integers(0, 3, 60)
+
+    spacing = History(np.column_stack([X, fuel]), (*TAGS, "fuel"), categories=["fuel"]).spacing()
+
+    squares = [by_hand(X, x, X.std(axis=0)) ** 2 + (fuel != own) for x, own in zip(X, fuel, strict=True)]
+    nearest_other = [np.sqrt(np.delete(each, i).min()) for i, each in enumerate(squares)]
+    assert spacing == pytest.approx(np.median(nearest_other))
+
+
+def test_distances_are_those_of_the_trust_envelope():
+    X = np.column_stack([plant_rows(), np.random.default_rng(1).integers(0, 4, 200)])
+    x = np.array([210.0, 3.3, 2.1e6, 2.0])
+    tags = (*TAGS, "fuel")
+
+    rows, distances = History(X, tags, categories=["fuel"]).nearest(x, 5)
+
+    told = DistanceEnvelope.fit(X, tags, categories=["fuel"]).report(x)["nearest"]
+    assert [each["row"] for each in told] == rows.tolist()
+    assert [each["distance"] for each in told] == pytest.approx(distances)
+
+
+def test_a_category_of_no_row_is_named_as_unseen():
+    X = np.array([[0.0, 0.0, 1.0], [2.0, 2.0, 1.0]])
+    history = History(X, ("a", "fuel", "mill"), categories=["fuel", "mill"])
+
+    assert history.unseen([1.0, 1.0, 1.0]) == ("fuel",)
+    assert history.unseen([1.0, 2.0, 0.0]) == ("mill",)
+    assert history.nearest([0.0, 0.0, 0.0])[1].tolist() == [1.0]
+
+
+def test_rows_are_comparable_by_the_same_category_and_not_by_the_next_one_in_the_list():
+    X_fixed = np.array([[0.0], [1.0], [3.0], [2.0], [3.0]])
+
+    assert comparable_rows(X_fixed, [3.0], 3, categories=[0]).tolist() == [2, 4, 0]
