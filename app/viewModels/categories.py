@@ -37,6 +37,11 @@ def imputes(model: Model) -> bool:
     return (model.encoding or {}).get("missing") == "impute"
 
 
+def fill(model: Model) -> dict[str, float]:
+    """Return what a model fills each input with where it is missing, by its place for a category."""
+    return unworded((model.encoding or {}).get("fill", {}), of(model))
+
+
 def fault(value: Any, names: Collection[str]) -> str | None:
     """Return what is wrong with a value that shall be one of these categories."""
     if isinstance(value, str) and value in names:

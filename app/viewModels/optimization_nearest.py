@@ -24,6 +24,8 @@ def about(
 ) -> dict[str, Any]:
     """Return the measured rows nearest to an answer over all its inputs, and how far from each other rows usually are.
 
+    What a row lacks is told as None: its distance is that of what the model takes for it.
+
     Args:
         inputs: of the answer, by tag.
         history: the measured rows.
@@ -39,12 +41,13 @@ def about(
         "typical_spacing": _finite(spacing),
         "n_near": known.n_within(answer, FAR * spacing),
         "unseen": list(known.unseen(answer)),
+        "filled": [tag for tag in tags if tag in history.filled],
         "rows": [
             {
                 "row": int(history.places[i]),
                 "time": _finite(history.times[i], int) if history.times is not None else None,
                 "distance": float(distance),
-                "inputs": {tag: float(history.columns[tag][i]) for tag in tags},
+                "inputs": {tag: _measured(history, tag, i) for tag in tags},
             }
             | ({} if terms is None else {"terms": [_finite(value) for value in terms[i]]})
             for i, distance in zip(rows, distances, strict=True)
@@ -62,6 +65,11 @@ def in_table(trust: Mapping[str, Any] | None, places: Sequence[int] | np.ndarray
     if trust is None or "nearest" not in trust:
         return None if trust is None else dict(trust)
     return {**trust, "nearest": [{**each, "row": int(places[each["row"]])} for each in trust["nearest"]]}
+
+
+def _measured(history: History, tag: str, i: int) -> float | None:
+    is_filled = tag in history.filled and history.filled[tag][i]
+    return None if is_filled else float(history.columns[tag][i])
 
 
 def _finite(value: float, kind: type = float) -> Any:

@@ -22,6 +22,7 @@ def about(
     return [
         *_infeasible(result),
         *_distance(result["nearest"]),
+        *_filled(result["nearest"]["filled"]),
         *_beyond_the_data(result, ranges),
         *_worth(result, metrics),
         *_at_bounds(result),
@@ -59,6 +60,18 @@ def _distance(nearest: Mapping[str, Any]) -> Iterator[Note]:
         )
     else:
         yield _note("answer.near_data", f"The answer lies {told}: the model knows this region.", **details)
+
+
+def _filled(tags: Sequence[str]) -> Iterator[Note]:
+    if tags:
+        listed = ", ".join(map(repr, tags))
+        yield _note(
+            "rows.filled",
+            "Hardly any row has a value in every input. Trust, the nearest rows and what was measured so far are of"
+            f" rows in which {listed} hold what the model takes for a missing value, where they lack one: nobody has"
+            " seen these inputs together. Measure all of them for a while, and train again.",
+            tags=tags,
+        )
 
 
 def _beyond_the_data(result: Mapping[str, Any], ranges: Mapping[str, Sequence[float]]) -> Iterator[Note]:

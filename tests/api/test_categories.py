@@ -348,6 +348,59 @@ def test_a_process_is_optimized_over_categories(client, headers, learned, work):
     assert found["inputs"]["fuel"] == "coal"
 
 
+# A model of which no row is complete
+
+
+def broken_history(n=60):
+    """Return rows each of which lacks load or o2, and their places among the others."""
+    whole = history().drop_nulls(["fuel", "load", "o2", "steam"])[:n].with_row_index()
+    lacks_load = pl.col("index") % 2 == 0
+    return whole.with_columns(
+        pl.when(~lacks_load).then(pl.col("load")), pl.when(lacks_load).then(pl.col("o2")).alias("o2")
+    ).drop("index")
+
+
+@pytest.fixture
+def of_gaps(upload, make_process, learned):
+    """Train a model on rows none of which is complete."""
+    inputs = [{"tag": tag, "role": "control"} for tag in ("fuel", "load", "o2")]
+    module = {"name": "boiler", "dataset_id": upload(broken_history()), "inputs": inputs, "outputs": ["steam"]}
+    return learned(make_process(module)["modules"][0])
+
+
+def test_a_model_without_one_complete_row_is_optimized_over_rows_as_it_fills_them(of_gaps, optimize):
+    found = optimize(of_gaps, limits=[{"of": "load", "upper": 0.9}])["result"]
+
+    assert found["inputs"]["fuel"] == "gas"
+    assert found["nearest"]["filled"] == ["load", "o2"]
+    assert all((row["inputs"]["load"] is None) != (row["inputs"]["o2"] is None) for row in found["nearest"]["rows"])
+    assert found["baseline"]["n_rows"] == 60
+    assert found["trust"]["n_rows"] == 60
+    (note,) = [each for each in found["notes"] if each["code"] == "rows.filled"]
+    assert note["details"] == {"tags": ["load", "o2"]}
+    assert "'load', 'o2'" in note["message"]
+
+
+def test_what_is_missing_is_taken_to_be_what_the_model_fills_it_with(client, headers, of_gaps, work):
+    load = of_gaps["encoding"]["fill"]["load"]
+    params = {"points": [{"fuel": "gas", "load": load, "o2": 3.0}], "background": {"load": [load, load]}}
+
+    found = analyzed(client, headers, work, of_gaps, "contributions", **params)["found"]
+
+    assert found["n_background"] == 30
+    along = analyzed(client, headers, work, of_gaps, "dependence", tags=["load"], n_points=5)["found"]
+    assert len(along["grid"][0]) == 5
+
+
+def test_rows_that_are_complete_stand_alone_where_there_are_enough(learned, optimize):
+    found = optimize(learned())["result"]
+
+    complete = history().drop_nulls(["fuel", "load", "o2", "steam"])
+    assert found["nearest"]["filled"] == []
+    assert found["baseline"]["n_rows"] == len(complete)
+    assert "rows.filled" not in {note["code"] for note in found["notes"]}
+
+
 # Analyses
 
 
