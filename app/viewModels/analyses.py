@@ -152,7 +152,10 @@ def delete(analysis_id: UUID, *, actor: Actor) -> None:
 
 @dataclass(frozen=True)
 class Study:
-    """An analysis as its worker has it: what was asked, of which model, and how to come by what the model knows."""
+    """An analysis as its worker has it: what was asked, of which model, and how to come by what the model knows.
+
+    Points hold the places of categories.
+    """
 
     kind: AnalysisKind
     params: dict[str, Any]
@@ -201,7 +204,9 @@ class Study:
 def load(analysis_id: UUID) -> Study:
     """Return what it takes to carry an analysis out. Its transaction has ended when it returns."""
     analysis = db.session.get_one(Analysis, analysis_id)
-    study = Study(AnalysisKind(analysis.kind), analysis.params, analysis.model, analysis.model.dataset_version)
+    model = analysis.model
+    params = analysis_params.placed(model, analysis.params)
+    study = Study(AnalysisKind(analysis.kind), params, model, model.dataset_version)
     db.session.commit()  # reading the store may take long
     return study
 

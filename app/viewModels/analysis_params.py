@@ -9,7 +9,7 @@ from app.libs.enums import AnalysisKind
 from app.libs.error_codes import ErrorCode
 from app.libs.errors import AppError
 from app.models import Model
-from app.viewModels import analysis_points, module_tags, predictions
+from app.viewModels import analysis_points, categories, module_tags, predictions
 from engine.importance import check_readable
 from engine.surrogates.kinds import IMPORTED
 
@@ -34,6 +34,13 @@ def complete(model: Model, kind: AnalysisKind, params: Mapping[str, Any], *, act
         EngineError: a model of this kind does not say what is asked.
     """
     return _COMPLETE[kind](model, dict(params), actor)
+
+
+def placed(model: Model, params: Mapping[str, Any]) -> dict[str, Any]:
+    """Return stored params with the places of categories in place of their texts, as the work takes them."""
+    known = categories.of(model)
+    points = [categories.unworded(point, known) for point in params.get("points") or []]
+    return dict(params) | ({"points": points} if points else {})
 
 
 def in_words(kind: AnalysisKind, params: Mapping[str, Any]) -> str:
@@ -98,9 +105,14 @@ def _contributions(model: Model, params: dict[str, Any], actor: Actor) -> dict[s
     optimization_id: UUID | None = params["optimization_id"]
     if optimization_id is None:
         points = predictions.checked(params["points"], model, may_lack=False)
-        return params | {"points": [dict(zip(inputs, point, strict=True)) for point in points.tolist()]}
-    points = analysis_points.of_optimization(optimization_id, model, actor=actor)
-    return params | {"optimization_id": str(optimization_id), **points}
+        return params | {"points": _worded([dict(zip(inputs, point, strict=True)) for point in points.tolist()], model)}
+    found = analysis_points.of_optimization(optimization_id, model, actor=actor)
+    return params | {"optimization_id": str(optimization_id), **found, "points": _worded(found["points"], model)}
+
+
+def _worded(points: Sequence[Mapping[str, Any]], model: Model) -> list[dict[str, Any]]:
+    """Return points as people know them, with texts for categories."""
+    return [categories.worded(point, categories.of(model)) for point in points]
 
 
 _COMPLETE: dict[AnalysisKind, Callable[[Model, dict[str, Any], Actor], dict[str, Any]]] = {

@@ -4,7 +4,7 @@ from typing import Any
 
 from app.models import Analysis, Model
 from app.version import VERSION
-from app.viewModels import categories
+from app.viewModels import analysis_params, categories
 
 NO_SKILL = 0.05
 """Below this R2 on held-out rows, what a model makes of its inputs says nothing of the plant."""
@@ -26,7 +26,11 @@ def report(analysis: Analysis, found: dict[str, Any]) -> dict[str, Any]:
             "validation": model.metrics["validation"],
             "scores": model.metrics["scores"],
         },
-        "notes": [*_skill(model), *_beyond_data(model, analysis.params), *_feasibility(analysis.params)],
+        "notes": [
+            *_skill(model),
+            *_beyond_data(model, analysis_params.placed(model, analysis.params)),
+            *_feasibility(analysis.params),
+        ],
         "repeat": _repeat(analysis, model),
     }
 
@@ -95,13 +99,10 @@ def _feasibility(params: dict[str, Any]) -> list[dict[str, Any]]:
 
 def _repeat(analysis: Analysis, model: Model) -> dict[str, Any]:
     """Return everything that it takes to find the same again."""
-    version, params = model.dataset_version, analysis.params
-    if points := params.get("points"):
-        known = categories.of(model)
-        params = params | {"points": [categories.worded(point, known) for point in points]}
+    version = model.dataset_version
     return {
         "kind": analysis.kind,
-        "params": params,
+        "params": analysis.params,
         "model_id": str(model.id),
         "model_sha256": model.artifact_sha256,
         "dataset_id": str(version.dataset_id),

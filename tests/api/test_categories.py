@@ -435,11 +435,14 @@ def test_contributions_are_asked_for_with_texts(client, headers, learned, work):
     model = learned(missing="drop")
     point = {"fuel": "gas", "load": 0.5, "o2": 3.0}
 
-    found = analyzed(client, headers, work, model, "contributions", points=[point])["found"]
+    result = analyzed(client, headers, work, model, "contributions", points=[point])
     refused = analyzed(client, headers, work, model, "contributions", points=[point | {"fuel": None}])
 
-    (told,) = found["points"]
+    (told,) = result["found"]["points"]
     assert {each["input"]: each["value"] for each in told["inputs"]} == point
+    (listed,) = client.get("/api/v1/analyses", headers=headers).json["items"]
+    assert listed["params"]["points"] == result["repeat"]["params"]["points"] == [point]
+    assert result["notes"] == []
     assert refused.json["code"] == "model.rows_invalid"
 
 
@@ -449,6 +452,8 @@ def test_an_optimum_over_categories_is_explained(client, headers, learned, optim
 
     told = analyzed(client, headers, work, model, "contributions", optimization_id=found["id"])
 
+    (listed,) = client.get("/api/v1/analyses", headers=headers).json["items"]
+    assert [point["fuel"] for point in listed["params"]["points"]] == ["coal", "gas"]
     changes = {each["input"]: each for each in told["change"]["inputs"]}
     assert (changes["fuel"]["before"], changes["fuel"]["after"]) == ("coal", "gas")
     assert changes["fuel"]["adds"][0] == pytest.approx(LEVEL["gas"] - LEVEL["coal"], rel=0.1)
