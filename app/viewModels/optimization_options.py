@@ -1,6 +1,7 @@
 """What is asked of an optimization beside its problem: trust, comparison, recipes, certificate."""
 
 from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any
 
 from app.libs.error_codes import ErrorCode
@@ -16,6 +17,8 @@ from engine.trust import LEVEL, DistanceEnvelope, Envelope, PolyhedralEnvelope
 __all__ = ["FORMS", "LEVEL", "asked", "envelope"]
 
 FORMS = ["distance", "polyhedral"]
+
+NO_CUTS: Mapping[str, str] = MappingProxyType({})
 
 
 def asked(
@@ -67,13 +70,28 @@ def check_starts(problem: Problem, n_starts: int) -> None:
         raise AppError(ErrorCode.INVALID_INPUT, detail, path="starts")
 
 
-def check_current(problem: Problem, current: Mapping[str, Any] | None) -> None:
+def with_assumed(current: Mapping[str, Any] | None, cuts: Mapping[str, str]) -> dict[str, Any] | None:
+    """Return an operating point of now in which what is measured of a cut stream stands for what is assumed of it.
+
+    Args:
+        cuts: the assumed value of each cut, by name -> the tag that is measured.
+    """
+    if not current:
+        return None
+    return {name: current[tag] for name, tag in cuts.items() if tag in current} | dict(current)
+
+
+def check_current(problem: Problem, current: Mapping[str, Any] | None, cuts: Mapping[str, str] = NO_CUTS) -> None:
     """Refuse an operating point of now that lacks a free input. Tags that are not free are not looked at.
+
+    Args:
+        cuts: as for ``with_assumed``: streams are asked for by their own tags.
 
     Raises:
         AppError: INVALID_INPUT.
     """
-    missing = [variable.tag for variable in problem.variables if current and variable.tag not in current]
+    free = [variable.tag for variable in problem.variables]
+    missing = [cuts.get(tag, tag) for tag in free if current and tag not in current]
     if missing:
         detail = f"current: give a value for {', '.join(map(repr, missing))}: every input that is free needs one."
         raise AppError(ErrorCode.INVALID_INPUT, detail, path="current", tags=missing)

@@ -1,7 +1,7 @@
 """Optimizations of whole processes: asked for with the models that stand for the modules, carried out, reported."""
 
 from collections.abc import Mapping, Sequence, Set
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Self
 from uuid import UUID
 
@@ -110,6 +110,13 @@ class Asked:
             options=options,
         )
 
+    def at_cuts(self, process: ProcessModel) -> Self:
+        """Return it with what is measured now of streams whose cuts are closed standing for what is assumed of them."""
+        if not self.options.get("closes_cuts"):
+            return self
+        current = optimization_options.with_assumed(self.options.get("current"), process.cuts)
+        return replace(self, options={**self.options, "current": current})
+
 
 def start(process_id: UUID, *, actor: Actor, **asked: Any) -> Task:
     """Queue the search for the best set-points of a process. The problem is checked here and now.
@@ -124,7 +131,7 @@ def start(process_id: UUID, *, actor: Actor, **asked: Any) -> Task:
     """
     wanted = Asked.of(**asked)
     with sqlite.reading():
-        chosen, problem = _prepared(process_id, wanted, actor)
+        wanted, chosen, problem = _prepared(process_id, wanted, actor)
         db.session.commit()
     task = _add(process_id, wanted, chosen, problem, actor)
     try:
@@ -141,7 +148,7 @@ def add(process_id: UUID, asked: Asked, *, actor: Actor) -> Task:
     Raises:
         AppError, EngineError: as ``start``.
     """
-    chosen, problem = _prepared(process_id, asked, actor)
+    asked, chosen, problem = _prepared(process_id, asked, actor)
     return _add(process_id, asked, chosen, problem, actor)
 
 
@@ -156,7 +163,8 @@ def check(modules: Sequence[Module], outlines: Mapping[str, Outline], asked: Ask
         AppError: INVALID_INPUT.
         EngineError: as ``start``.
     """
-    _problem(_composed(modules, outlines), asked, kinds, declared={}, known={})
+    composed = _composed(modules, outlines)
+    _problem(composed, asked.at_cuts(composed), kinds, declared={}, known={})
 
 
 def outlines(process: Process, asked: Mapping[str, UUID], *, without: Set[str]) -> dict[str, tuple[Outline, str]]:
@@ -169,14 +177,15 @@ def outlines(process: Process, asked: Mapping[str, UUID], *, without: Set[str]) 
     return {name: (_outline(model), optimization_options.kind_of(model)) for name, model in chosen.items()}
 
 
-def _prepared(process_id: UUID, asked: Asked, actor: Actor) -> tuple[dict[str, Model], Problem]:
-    """Return the models that are asked over, and the checked problem."""
+def _prepared(process_id: UUID, asked: Asked, actor: Actor) -> tuple[Asked, dict[str, Model], Problem]:
+    """Return what is asked, with nothing left to be assumed; the models that are asked over; the checked problem."""
     process = visible(Process, process_id, to=actor, needs=Scope.OPTIMIZATION_WRITE)
     chosen = _models(process, asked.models)
     composed = _composed(process.modules, {name: _outline(model) for name, model in chosen.items()})
     kinds = {name: optimization_options.kind_of(model) for name, model in chosen.items()}
     declared, known = optimization_problem.declared_types(*chosen.values()), categories.of_all(*chosen.values())
-    return chosen, _problem(composed, asked, kinds, declared=declared, known=known)
+    asked = asked.at_cuts(composed)
+    return asked, chosen, _problem(composed, asked, kinds, declared=declared, known=known)
 
 
 def _problem(
@@ -200,7 +209,7 @@ def _problem(
     )
     check_solver(asked.solver, len(problem.objectives))
     optimization_options.check_starts(problem, asked.options.get("starts", 1))
-    optimization_options.check_current(problem, asked.options.get("current"))
+    optimization_options.check_current(problem, asked.options.get("current"), composed.cuts)
     if asked.mode != "joint":
         check_layers(composed, problem)
     if asked.options.get("closes_cuts"):

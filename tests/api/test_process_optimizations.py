@@ -154,10 +154,15 @@ def test_a_certificate_proves_the_answer_of_a_whole_process(solve):
     assert certificate["bound"] <= result["objective"] + 1e-3
 
 
-def test_a_certificate_keeps_the_cuts_closed_as_the_search_does(client, headers, upload, make_process, work):
+@pytest.fixture
+def loop(client, headers, upload, make_process, work):
+    """Return the URL to optimize a trained loop at, and the sd of w.
+
+    y = 2 a + 0.1 w in the mill, and w = 3 y - c in the boiler.
+    """
     rng = np.random.default_rng(4)
     a, c = rng.uniform(1, 9, 60), rng.uniform(0, 4, 60)
-    y = (2 * a - 0.1 * c) / 0.7  # of y = 2 a + 0.1 w and w = 3 y - c
+    y = (2 * a - 0.1 * c) / 0.7  # where both hold
     dataset_id = upload(pl.DataFrame({"a": a, "c": c, "y": y, "w": 3 * y - c}), name="loop")
     mill = [{"tag": "a", "role": "control"}, {"tag": "w", "role": "disturbance"}]
     boiler = [{"tag": "y", "role": "link", "source": "mill"}, {"tag": "c", "role": "control"}]
@@ -169,7 +174,11 @@ def test_a_certificate_keeps_the_cuts_closed_as_the_search_does(client, headers,
         task = client.post(f"/api/v1/modules/{module['id']}/models", json={"kind": "linear"}, headers=headers).json
         work()
         client.post(f"/api/v1/models/{task['subject_id']}/promote", headers=headers)
-    url = f"/api/v1/processes/{process['id']}/optimizations"
+    return f"/api/v1/processes/{process['id']}/optimizations", np.std(3 * y - c)
+
+
+def test_a_certificate_keeps_the_cuts_closed_as_the_search_does(client, headers, loop, work):
+    url, sd = loop
     asked = {"terms": [{"goal": "minimize", "of": "w"}], "trust": None, "budget": 4000, "closes_cuts": True}
 
     task = client.post(url, json=asked | {"certify": True}, headers=headers).json
@@ -180,9 +189,26 @@ def test_a_certificate_keeps_the_cuts_closed_as_the_search_does(client, headers,
     certificate = result["certificate"]
     assert certificate["is_proven"]
     assumed, implied = certificate["inputs"]["w (assumed)"], certificate["outputs"]["w"]
-    assert abs(implied - assumed) <= 0.0101 * np.std(3 * y - c)
+    assert abs(implied - assumed) <= 0.0101 * sd
     assert certificate["bound"] == pytest.approx(result["objective"], abs=0.05)
     assert (refused.status_code, "mode 'joint'" in refused.json["detail"]) == (422, True)
+
+
+def test_a_stream_whose_cut_is_closed_is_given_by_its_own_tag(client, headers, loop, work):
+    url, _ = loop
+    now = {"a": 5.0, "c": 2.0, "w": (3 * 2 * 5.0 - 2.0) / 0.7}
+    asked = {"terms": [{"goal": "minimize", "of": "w"}], "trust": None, "budget": 500, "closes_cuts": True}
+
+    task = client.post(url, json=asked | {"current": now}, headers=headers).json
+    work()
+    refused = client.post(url, json=asked | {"current": {"a": 5.0, "c": 2.0}}, headers=headers)
+
+    comparison = client.get(f"/api/v1/optimizations/{task['subject_id']}", headers=headers).json["result"]["comparison"]
+    assert comparison["inputs"] == {"a": 5.0, "c": 2.0, "w (assumed)": now["w"]}
+    assert comparison["outputs"]["w"] == pytest.approx(now["w"])
+    assert comparison["broken"] == []
+    assert (refused.status_code, refused.json["details"]["tags"]) == (422, ["w"])
+    assert "(assumed)" not in refused.json["detail"]
 
 
 def test_a_certificate_that_cannot_be_given_is_refused_at_once(ask):
