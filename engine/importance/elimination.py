@@ -17,7 +17,7 @@ Sources:
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
@@ -32,6 +32,7 @@ from engine.importance.permutation import increases, rows_of
 from engine.importance.ranking import correlated_groups
 from engine.surrogates import Surrogate, fit
 from engine.surrogates.arrays import Floats
+from engine.surrogates.encoding import Categories, may_miss
 from engine.surrogates.kinds import find_kind
 from engine.surrogates.params import OnStep
 
@@ -120,11 +121,14 @@ def eliminate(
     seed: int = 0,
     n_jobs: int = 1,
     on_step: OnStep | None = None,
+    categories: Categories | None = None,
+    missing: str = "refuse",
 ) -> Elimination:
     """Return which inputs to keep for a kind of model.
 
     Args:
-        kind, X, Y, inputs, outputs, params, seed, n_jobs: as ``surrogates.fit`` takes them.
+        kind, X, Y, inputs, outputs, params, seed, n_jobs, categories, missing: as ``surrogates.fit`` takes them. A row
+            is scored at every number of inputs, also where it lacks all that are left.
         folds: rows to train on and rows to test on, at least two.
         by: "permutation": shuffled among rows that the model has not seen: within a training fold those that the next
             fold holds out, for the final order those of every fold. "model": as ``model_importance`` reads it.
@@ -143,14 +147,14 @@ def eliminate(
         ShapeError, NotFinite, ParameterError, TrainingError: as for ``fit``.
     """
     inputs, outputs = tuple(inputs), tuple(outputs)
-    X, Y = rows_of(X, Y, inputs, outputs)
+    X, Y = rows_of(X, Y, inputs, outputs, has_gaps=may_miss(missing))
     _check(by, rule, step, len(folds))
     fewest = whole_number("fewest", fewest, 1, len(inputs))
     whole_number("n_repeats", n_repeats, 1, 10_000)
     seed = whole_number("seed", seed, 0, LARGEST_SEED)
     n_steps = len(backward(lambda left: np.zeros(len(left)), len(inputs), fewest=fewest, step=step))
     fits = _Fits(_n_fits(n_steps, len(folds), by), on_step)
-    job = _Job(kind, X, Y, folds, inputs, outputs, params, by, n_repeats, seed, n_jobs, fits)
+    job = _Job(kind, X, Y, folds, inputs, outputs, params, by, n_repeats, seed, n_jobs, fits, categories or {}, missing)
     paths, scores = [], []
     for i, (train, test) in enumerate(folds):
         path = backward(partial(job.worth_within, i), len(inputs), fewest=fewest, step=step)
@@ -200,19 +204,24 @@ class _Job:
     seed: int
     n_jobs: int
     fits: _Fits
+    categories: Categories = field(default_factory=dict)
+    missing: str = "refuse"
 
     def fit(self, columns: list[int], rows: Any) -> Surrogate:
+        inputs = [self.inputs[j] for j in columns]
         model = fit(
             self.kind,
             self.X[rows][:, columns],
             self.Y[rows],
-            inputs=[self.inputs[j] for j in columns],
+            inputs=inputs,
             outputs=self.outputs,
             params=self.params,
             seed=self.seed,
             n_jobs=self.n_jobs,
             folds=self.folds_within(rows),
             on_step=self.fits.tell,
+            categories={tag: names for tag, names in self.categories.items() if tag in inputs},
+            missing=self.missing,
         )
         self.fits.end()
         return model
@@ -297,7 +306,7 @@ def _standard_error(values: Floats) -> Floats:
 
 def _notes(job: _Job, chosen: tuple[str, ...], r2: float) -> tuple[Note, ...]:
     notes = []
-    for group in correlated_groups(job.X, job.inputs):
+    for group in correlated_groups(job.X, job.inputs, categories=job.categories):
         inside = [tag for tag in group.tags if tag in chosen]
         outside = [tag for tag in group.tags if tag not in chosen]
         if inside and outside:

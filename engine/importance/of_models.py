@@ -89,7 +89,8 @@ def model_importance(
     if encoding:  # an input is worth what its columns are worth together
         V, X = encoding.summed(V), encoding.filled(X)
     answer: dict[str, Any] = ranked(V, surrogate.outputs)
-    groups = correlated_groups(X, surrogate.inputs, at_least=correlated)
+    categories = encoding.categories if encoding else None
+    groups = correlated_groups(X, surrogate.inputs, at_least=correlated, categories=categories)
     return Importance(
         method=method,
         unit=unit,

@@ -127,7 +127,7 @@ def held_out_importance(
     X, Y = rows_of(X, Y, inputs, outputs, has_gaps=may_miss(missing))
     if not len(folds):
         raise TrainingError("there are no folds to hold rows out by")
-    study = _Study(X, Y, inputs, outputs, n_repeats, correlated, seed)
+    study = _Study(X, Y, inputs, outputs, n_repeats, correlated, seed, categories)
     names: dict[str, Any] = {"inputs": inputs, "outputs": outputs, "params": params, "seed": seed, "n_jobs": n_jobs}
     names |= {"categories": categories, "missing": missing}
     for i, (train, test) in enumerate(folds):
@@ -178,11 +178,12 @@ class _Study:
         n_repeats: int,
         correlated: float,
         seed: int,
+        categories: Categories | None = None,
     ) -> None:
         self.X, self.Y, self.inputs, self.outputs = X, Y, inputs, outputs
         self.n_repeats = whole_number("n_repeats", n_repeats, 1, 10_000)
         self.seed = whole_number("seed", seed, 0, LARGEST_SEED)
-        self.groups = correlated_groups(_without_gaps(X), inputs, at_least=correlated)
+        self.groups = correlated_groups(X, inputs, at_least=correlated, categories=categories)
         place = {tag: j for j, tag in enumerate(inputs)}
         self.columns = [[j] for j in range(len(inputs))] + [[place[t] for t in g.tags] for g in self.groups]
         self.increases = np.zeros((len(X), len(self.columns), len(outputs)))
@@ -251,15 +252,6 @@ def rows_of(
     if len(X) != len(Y) or len(X) < 2:
         raise ShapeError(f"X has shape {X.shape} and Y {Y.shape}: both need the same rows, at least 2")
     return X, Y
-
-
-def _without_gaps(X: Floats) -> Floats:
-    """Return X with the median of a column in place of what is missing there."""
-    gaps = np.isnan(X)
-    if not gaps.any():
-        return X
-    known = np.where(gaps.all(axis=0), 0.0, X)  # a column without any value has no median
-    return np.where(gaps, np.nanmedian(known, axis=0), X)
 
 
 def _clusters(labels: Any, n: int) -> Ints:

@@ -17,7 +17,8 @@ from numpy.typing import ArrayLike
 
 from engine.errors import ShapeError
 from engine.honest import Note
-from engine.surrogates.arrays import Floats, Ints, matrix
+from engine.surrogates.arrays import Floats, Ints
+from engine.surrogates.encoding import Categories, with_gaps
 
 CORRELATED = 0.8
 """Inputs whose |rho| is at least this on average count as one group."""
@@ -140,21 +141,26 @@ def ranked(V: Floats, outputs: Sequence[str], draws: Floats | None = None, level
     return {"overall": Ranks.of(V.mean(axis=1), mean, level), "by_output": MappingProxyType(by_output)}
 
 
-def correlated_groups(X: ArrayLike, inputs: Sequence[str], *, at_least: float = CORRELATED) -> tuple[Group, ...]:
+def correlated_groups(
+    X: ArrayLike, inputs: Sequence[str], *, at_least: float = CORRELATED, categories: Categories | None = None
+) -> tuple[Group, ...]:
     """Return the inputs that move together: clusters by average linkage of 1 - |rho|; those alone are left out.
 
     Args:
-        X: shape (n, d), finite.
+        X: shape (n, d), finite; NaN where a cell is missing, which counts as the median of its column.
         inputs: its d tags.
         at_least: |rho| that the pairs of two clusters need on average to become one.
+        categories: of each categorical input. Three or more have no order, so that they move with nothing.
 
     Raises:
-        ShapeError, NotFinite: X is not a matrix of finite numbers with a column for each input.
+        ShapeError, NotFinite: X is not a matrix of numbers with a column for each input.
         ShapeError: it has fewer than two rows.
     """
-    rho = np.abs(rank_correlation(matrix("X", X, inputs)))
+    rho = np.abs(rank_correlation(_without_gaps(with_gaps("X", X, inputs))))
     if len(inputs) < 2:
         return ()
+    has_order = np.array([len((categories or {}).get(tag, ())) < 3 for tag in inputs])
+    rho = np.where(has_order[:, None] & has_order, rho, np.eye(len(inputs)))
     from scipy.cluster.hierarchy import fcluster, linkage
     from scipy.spatial.distance import squareform
 
@@ -167,6 +173,15 @@ def correlated_groups(X: ArrayLike, inputs: Sequence[str], *, at_least: float = 
             pairs = rho[np.ix_(members, members)][np.triu_indices(len(members), 1)]
             groups.append(Group(tuple(inputs[j] for j in members), float(pairs.min()), float(pairs.mean())))
     return tuple(groups)
+
+
+def _without_gaps(X: Floats) -> Floats:
+    """Return X with the median of a column in place of what is missing there."""
+    gaps = np.isnan(X)
+    if not gaps.any():
+        return X
+    known = np.where(gaps.all(axis=0), 0.0, X)  # a column without any value has no median
+    return np.where(gaps, np.nanmedian(known, axis=0), X)
 
 
 def rank_correlation(X: Floats) -> Floats:

@@ -334,6 +334,17 @@ def test_groups_form_by_rank_and_constant_inputs_belong_to_none():
     assert correlated_groups(X[:, :1], ["a"]) == ()
 
 
+def test_three_categories_have_no_order_to_move_by_and_two_have():
+    load = np.random.default_rng(0).normal(size=200)
+    X = np.column_stack([load, np.digitize(load, [-0.5, 0.5]), load > 0, np.where(load > 2, np.nan, load)])
+    fuels = {"fuel": ("a", "b", "c"), "mode": ("off", "on")}
+
+    (group,) = correlated_groups(X, ("load", "fuel", "mode", "probe"), categories=fuels)
+
+    assert group.tags == ("load", "mode", "probe")
+    assert correlated_groups(X, ("load", "fuel", "mode", "probe"))[0].tags == ("load", "fuel", "mode", "probe")
+
+
 def test_a_model_without_skill_is_said_to_have_none():
     X, Y = rows(200)
 

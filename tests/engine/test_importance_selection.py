@@ -244,6 +244,45 @@ def test_vectors_that_do_not_fit_are_refused():
         mutual_information([1, 2, 3, 4, np.nan], [1, 2, 3, 4, 5])
 
 
+def with_text_and_gaps(n=300, seed=2):
+    """Return rows of fuel, load, a probe that fails, and noise; y tells the first three apart."""
+    rng = np.random.default_rng(seed)
+    fuel, load, fails = rng.integers(0, 3, n), rng.uniform(0, 1, n), rng.random(n) < 0.3
+    y = np.array([1.0, 9.0, 2.0])[fuel] + 4 * load - 3 * fails + 0.1 * rng.normal(size=n)
+    X = np.column_stack([rng.normal(size=n), fuel, load, np.where(fails, np.nan, rng.normal(size=n))])
+    return X, y[:, None]
+
+
+CODED = {"inputs": ["noise", "fuel", "load", "probe"], "outputs": ["y"], "categories": {"fuel": ("coal", "gas", "oil")}}
+
+
+@pytest.mark.parametrize("by", ["permutation", "model"])
+def test_text_and_gaps_are_eliminated_like_numbers(by):
+    X, Y = with_text_and_gaps()
+
+    found = eliminate("linear", X, Y, folds(Validation("random", 4), len(X)), **CODED, missing="impute", by=by)
+
+    assert found.order == ("fuel", "probe", "load", "noise")
+    assert set(found.chosen) == {"fuel", "probe", "load"}
+    alone = found.curve[0]["r2"]  # of the one input that is left, coded by its texts
+    means = np.array([Y[X[:, 1] == place].mean() for place in range(3)])
+    assert alone == pytest.approx(means[X[:, 1].astype(int)].var() / Y.var(), abs=0.05)
+
+
+def test_the_order_of_the_texts_changes_no_elimination():
+    X, Y = with_text_and_gaps()
+    turned = X.copy()
+    turned[:, 1] = 2 - X[:, 1]
+    by = folds(Validation("random", 3), len(X))
+    names = CODED | {"categories": {"fuel": ("oil", "gas", "coal")}}
+
+    found = eliminate("linear", X, Y, by, **CODED, missing="impute")
+    other = eliminate("linear", turned, Y, by, **names, missing="impute")
+
+    assert other.order == found.order
+    assert [p["r2"] for p in other.curve] == pytest.approx([p["r2"] for p in found.curve], abs=1e-9)
+
+
 # Minimum redundancy, maximum relevance
 
 
