@@ -87,7 +87,8 @@ def _by_redundancy(study: Study, tell: OnStep) -> Found:
         model, (X, Y) = study.surrogate(), study.measured()
         return {"found": select(X, Y, inputs=model.inputs, outputs=model.outputs, on_step=tell, **asked).to_json()}
     order, rows = study.training()
-    found = select(rows.X, rows.Y, inputs=order.inputs, outputs=order.outputs, on_step=tell, **asked)
+    kinds = {name: order.learn[name] for name in ("categories", "missing") if name in order.learn}
+    found = select(rows.X, rows.Y, inputs=order.inputs, outputs=order.outputs, on_step=tell, **asked, **kinds)
     return {"found": found.to_json()}
 
 

@@ -63,9 +63,8 @@ _WORDS = {
 
 
 def _importance(model: Model, params: dict[str, Any], _actor: Actor) -> dict[str, Any]:
-    if model.encoding and params["method"] in {"elimination", "redundancy"}:
-        reason = "a model that takes text, or fills what is missing, is asked by 'permutation' or 'model'"
-        _refuse("method", reason, given=params["method"])
+    if params["method"] == "redundancy" and params["measure"] != "mutual_information":
+        _check_has_order(model, params["measure"])
     if model.kind in IMPORTED and params["method"] == "elimination":
         _refuse(
             "method",
@@ -79,6 +78,17 @@ def _importance(model: Model, params: dict[str, Any], _actor: Actor) -> dict[str
         if (params.get(name) or 1) > n_inputs:
             _refuse(name, f"the model has {n_inputs} inputs", given=params[name])
     return params
+
+
+def _check_has_order(model: Model, measure: str) -> None:
+    """Refuse to correlate inputs that hold text, or lacked a value in training."""
+    if tags := [*categories.of(model), *categories.flagged(model)]:
+        listed = ", ".join(map(repr, dict.fromkeys(tags)))
+        reason = (
+            f"{listed} hold text, which has no order to correlate, or lack values, which no correlation knows;"
+            " ask for 'mutual_information'"
+        )
+        _refuse("measure", reason, given=measure, tags=list(dict.fromkeys(tags)))
 
 
 def _dependence(model: Model, params: dict[str, Any], _actor: Actor) -> dict[str, Any]:

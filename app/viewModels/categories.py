@@ -37,6 +37,11 @@ def imputes(model: Model) -> bool:
     return (model.encoding or {}).get("missing") == "impute"
 
 
+def flagged(model: Model) -> list[str]:
+    """Return the inputs that lacked a value in some row that a model was trained on, and may lack one."""
+    return (model.encoding or {}).get("flagged", [])
+
+
 def fill(model: Model) -> dict[str, float]:
     """Return what a model fills each input with where it is missing, by its place for a category."""
     return unworded((model.encoding or {}).get("fill", {}), of(model))

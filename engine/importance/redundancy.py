@@ -12,6 +12,10 @@ The first pick has the largest V_j, each later one the largest V_j - W_j ("diffe
     correlation            |Spearman's rho|                |rho|
     f_test                 F = (n - 2) r^2 / (1 - r^2)     |Pearson's r|                              FCD, FCQ
 
+Where x_j is categorical, the information comes from neighbors within categories, or from counts where both are; the
+other two measures need numbers. What is missing counts as a value of its own for the information: that a probe fails
+may tell something. No correlation knows such a value.
+
 For the F-test V and W are not of one kind, as in the paper: there the quotient is the better choice.
 
 Sources:
@@ -29,10 +33,17 @@ import numpy as np
 
 from engine.checks import LARGEST_SEED, whole_number
 from engine.errors import ParameterError
-from engine.importance.information import MOST_ROWS, estimate, normal_scores
+from engine.importance.information import (
+    MOST_ROWS,
+    estimate,
+    estimate_of_categories,
+    information_of_counts,
+    normal_scores,
+)
 from engine.importance.permutation import rows_of
 from engine.importance.ranking import correlation, rank_correlation
-from engine.surrogates.arrays import Floats
+from engine.surrogates.arrays import Bools, Floats
+from engine.surrogates.encoding import Categories, may_miss
 from engine.surrogates.params import OnStep
 
 MEASURES = ("mutual_information", "correlation", "f_test")
@@ -90,29 +101,35 @@ def select(
     k: int = 3,
     seed: int = 0,
     on_step: OnStep | None = None,
+    categories: Categories | None = None,
+    missing: str = "refuse",
 ) -> Selection:
     """Return inputs picked for what they tell about the outputs beyond what the earlier ones told.
 
     Args:
-        X, Y: rows, (n, d) and (n, m), n >= 2, finite.
+        X, Y: rows, (n, d) and (n, m), n >= 2, finite; in X NaN where a cell is missing, if that is allowed.
         n_inputs: how many to pick; default all, which ranks them.
         measure, criterion: from the table above.
         k: neighbors for mutual information.
         seed: of the noise that tells equal values apart, for mutual information.
         on_step: called after each input, with the share of the work that is done; what it raises ends the work.
+        categories, missing: as ``surrogates.fit`` takes them.
 
     Raises:
-        ParameterError: an argument is not one of those allowed.
+        ParameterError: an argument is not one of those allowed, or the measure takes neither categories nor gaps.
         ShapeError, NotFinite: X or Y is not a matrix of finite numbers that fits its tags, or they differ in rows.
     """
     inputs, outputs = tuple(inputs), tuple(outputs)
-    X, Y = rows_of(X, Y, inputs, outputs)
+    X, Y = rows_of(X, Y, inputs, outputs, has_gaps=may_miss(missing))
+    is_kind = np.array([tag in (categories or {}) for tag in inputs], dtype=np.bool_)
     for name, given, allowed in (("measure", measure, MEASURES), ("criterion", criterion, CRITERIA)):
         if given not in allowed:
             raise ParameterError(f"{name} must be one of {', '.join(allowed)}, not {given!r}", parameter=name)
+    unordered = [tag for j, tag in enumerate(inputs) if is_kind[j] or np.isnan(X[:, j]).any()]
+    _check_measurable(measure, unordered)
     n_inputs = len(inputs) if n_inputs is None else whole_number("n_inputs", n_inputs, 1, len(inputs))
     k = whole_number("k", k, 1, len(X) - 1)
-    measured = _measured(X, Y, measure, k, whole_number("seed", seed, 0, LARGEST_SEED))
+    measured = _measured(X, Y, is_kind, measure, k, whole_number("seed", seed, 0, LARGEST_SEED))
     n_asked, n_all = count(1), len(inputs) + n_inputs
 
     def told(of_input: Callable[[int], Any], j: int) -> Any:
@@ -133,6 +150,17 @@ def select(
         estimator=measured.estimator,
         all_relevance=dict(zip(inputs, V.tolist(), strict=True)),
     )
+
+
+def _check_measurable(measure: str, tags: Sequence[str]) -> None:
+    """Refuse a correlation with inputs that hold categories or gaps."""
+    if tags and measure != MEASURES[0]:
+        raise ParameterError(
+            f"measure {measure!r} needs a number in every cell, but {', '.join(map(repr, tags))} hold categories, which"
+            f" have no order, or lack values; ask for {MEASURES[0]!r}",
+            parameter="measure",
+            tags=list(tags),
+        )
 
 
 def pick(
@@ -164,21 +192,33 @@ class _Measured:
     estimator: str
 
 
-def _measured(X: Floats, Y: Floats, measure: str, k: int, seed: int) -> _Measured:
+def _measured(X: Floats, Y: Floats, is_kind: Bools, measure: str, k: int, seed: int) -> _Measured:
     d = X.shape[1]
     if measure == "mutual_information":
         rows = np.unique(np.linspace(0, len(X) - 1, min(len(X), MOST_ROWS)).round().astype(np.intp))
         Z = np.hstack([X, Y])[rows]
-        is_constant = np.ptp(Z, axis=0) == 0
+        has_gaps = bool(np.isnan(Z).any())
+        Z = np.where(np.isnan(Z), np.inf, Z)  # a value of its own, beyond all others
+        is_constant = np.equal(Z, Z[0]).all(axis=0)
+        counted = {j: np.unique(Z[:, j], return_inverse=True)[1] for j in np.flatnonzero(is_kind).tolist()}
         scores = np.stack([normal_scores(z, seed + j) for j, z in enumerate(Z.T)], axis=1)
 
         def told(i: int, j: int) -> float:
-            return 0.0 if is_constant[i] or is_constant[j] else estimate(scores[:, i], scores[:, j], k)
+            if is_constant[i] or is_constant[j]:
+                return 0.0
+            if i in counted and j in counted:
+                return information_of_counts(counted[i], counted[j])
+            i, j = (j, i) if j in counted else (i, j)
+            if i in counted:
+                return estimate_of_categories(counted[i], scores[:, j], k)
+            return estimate(scores[:, i], scores[:, j], k)
 
         return _Measured(
             relevance=lambda j: float(np.mean([told(j, d + o) for o in range(Y.shape[1])])),
             redundancy=lambda j: np.array([told(j, i) if i != j else 0.0 for i in range(d)]),
-            estimator=f"Kraskov's estimate from {k} neighbors of {len(rows)} rows, in nats",
+            estimator=f"Kraskov's estimate from {k} neighbors of {len(rows)} rows, in nats"
+            + ("; Ross's for categories and a number, counts for categories alone" if counted else "")
+            + ("; a missing cell is a value of its own" if has_gaps else ""),
         )
     R = np.abs(rank_correlation(np.hstack([X, Y])) if measure == "correlation" else correlation(np.hstack([X, Y])))
     relevance = R[:d, d:]

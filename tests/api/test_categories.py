@@ -423,12 +423,31 @@ def test_the_importance_of_text_is_told_like_that_of_numbers(client, headers, le
     assert (first, sorted(others)) == ("fuel", ["load", "o2"])
 
 
-@pytest.mark.parametrize("method", ["elimination", "redundancy"])
-def test_a_method_that_knows_numbers_only_is_refused_by_name(client, headers, learned, work, method):
-    refused = analyzed(client, headers, work, learned(), "importance", method=method)
+def test_how_few_inputs_are_enough_is_told_of_text_and_gaps_too(client, headers, learned, work):
+    found = analyzed(client, headers, work, learned(), "importance", method="elimination", n_repeats=2)["found"]
 
-    assert (refused.status_code, refused.json["details"]["path"]) == (422, "params.method")
-    assert refused.json["details"]["given"] == method
+    assert found["order"][0] == "fuel"
+    assert [point["n_inputs"] for point in found["curve"]] == [1, 2, 3]
+    assert found["curve"][-1]["r2"] > 0.95
+
+
+def test_what_tells_something_new_is_told_of_text_and_gaps_too(client, headers, learned, work):
+    found = analyzed(client, headers, work, learned(), "importance", method="redundancy")["found"]
+
+    assert found["picked"][0]["input"] == "fuel"
+    assert {each["input"] for each in found["picked"]} == {"fuel", "load", "o2"}
+
+
+@pytest.mark.parametrize("measure", ["correlation", "f_test"])
+def test_texts_are_not_correlated(client, headers, learned, work, measure):
+    model = learned()
+
+    refused = analyzed(client, headers, work, model, "importance", method="redundancy", measure=measure)
+
+    assert (refused.status_code, refused.json["details"]["path"]) == (422, "params.measure")
+    assert refused.json["details"]["tags"] == ["fuel", "o2"]
+    assert "no order to correlate" in refused.json["detail"]
+    assert "ask for 'mutual_information'" in refused.json["detail"]
 
 
 def test_contributions_are_asked_for_with_texts(client, headers, learned, work):

@@ -10,6 +10,7 @@ from engine.errors import ParameterError, ShapeError, TrainingError
 from engine.folds import Validation, folds
 from engine.importance import eliminate, mutual_information, select
 from engine.importance.elimination import _Fits, _Job, backward
+from engine.importance.information import estimate_of_categories, information_of_counts, normal_scores
 from engine.importance.redundancy import pick
 
 PRINTED = json.loads((Path(__file__).parent.parent / "data" / "reference_feature_selection.json").read_text())
@@ -237,6 +238,33 @@ def test_steps_are_worth_the_information_of_the_steps():
     assert mutual_information(step, np.ones(4000)) == 0
 
 
+def test_the_information_of_categories_is_that_of_the_integral():
+    rng, level = np.random.default_rng(1), np.array([0.0, 3.0, 1.0, -2.0])
+    kind = rng.integers(0, 4, 4000)
+    y = level[kind] + rng.normal(size=4000)
+    at = np.linspace(-10, 12, 4001)
+    density = np.exp(-((at[:, None] - level) ** 2) / 2) / np.sqrt(2 * np.pi)
+    mixed = density.mean(axis=1)
+    by_hand = np.trapezoid((density * np.log(density / mixed[:, None])).mean(axis=1), at)
+
+    found = estimate_of_categories(kind, normal_scores(y, 0), 3)
+
+    assert found == pytest.approx(by_hand, abs=0.03)
+    assert estimate_of_categories(kind, normal_scores(rng.normal(size=4000), 0), 3) < 0.02
+    assert estimate_of_categories(np.arange(10), normal_scores(np.arange(10.0), 0), 3) == 0
+
+
+def test_the_information_of_two_variables_of_categories_is_that_of_their_counts():
+    x, y = np.tile([0, 0, 1, 1, 2, 2], 200), np.tile([0, 0, 1, 1, 1, 2], 200)
+    independent = np.random.default_rng(0).integers(0, 20, (2, 500))
+
+    assert information_of_counts(x, x) == pytest.approx(np.log(3) - 4 / 2400)
+    entropy = -sum(p * np.log(p) for p in (1 / 3, 1 / 2, 1 / 6))  # of y, less what is left of it given x
+    assert information_of_counts(x, y) == pytest.approx(entropy - np.log(2) / 3 - 4 / 2400)
+    assert information_of_counts(x, y) == information_of_counts(y, x)
+    assert information_of_counts(*independent) < 0.1  # the plain sum of counts is some 0.4
+
+
 def test_vectors_that_do_not_fit_are_refused():
     with pytest.raises(ShapeError, match="above 3"):
         mutual_information([1, 2, 3], [1, 2, 3])
@@ -341,6 +369,44 @@ def test_relevance_is_the_mean_over_the_outputs_and_a_constant_input_has_none():
         assert together["x2"] == 0
         assert together["x1"] == pytest.approx(alone["x1"] / 2, abs=0.1)
         assert together["x3"] > 0.45
+
+
+def test_text_and_gaps_are_picked_for_what_they_tell():
+    X, Y = with_text_and_gaps(2000)
+    brand = X[:, [1]]  # the same text under another name
+
+    names = {"inputs": [*CODED["inputs"], "brand"], "outputs": ["y"]}
+    kinds = CODED["categories"] | {"brand": ("x", "y", "z")}
+    found = select(np.hstack([X, brand]), Y, **names, categories=kinds, missing="impute")
+
+    fails = estimate_of_categories(np.isnan(X[:, 3]).astype(int), normal_scores(Y[:, 0], 0), 3)
+    assert found.inputs == ("load", "fuel", "probe", "brand", "noise")
+    assert found.all_relevance["brand"] == found.all_relevance["fuel"]
+    assert found.all_relevance["probe"] == pytest.approx(fails, abs=0.05)  # what it reads tells nothing
+    assert found.all_relevance["noise"] < 0.02
+    assert found.estimator.endswith("a missing cell is a value of its own")
+
+
+def test_the_order_of_the_texts_changes_no_selection():
+    X, Y = with_text_and_gaps()
+    turned = X.copy()
+    turned[:, 1] = np.array([2, 0, 1])[X[:, 1].astype(int)]
+
+    found = select(X, Y, **CODED, missing="impute")
+
+    assert select(turned, Y, **CODED, missing="impute").to_json() == found.to_json()
+
+
+@pytest.mark.parametrize("measure", ["correlation", "f_test"])
+@pytest.mark.parametrize(("left_out", "tags"), [([0, 2, 3], ["probe"]), ([0, 1, 2], ["fuel"])])
+def test_a_correlation_of_what_has_no_order_or_no_value_is_refused(measure, left_out, tags):
+    X, Y = with_text_and_gaps()
+    names = CODED | {"inputs": [CODED["inputs"][j] for j in left_out]}
+
+    with pytest.raises(ParameterError, match="ask for 'mutual_information'") as refused:
+        select(X[:, left_out], Y, **names, missing="impute", measure=measure)
+
+    assert refused.value.details == {"parameter": "measure", "tags": tags}
 
 
 def test_a_selection_is_reproducible_and_goes_to_json():
