@@ -6,7 +6,8 @@ A round
     3. Boxes whose reduced cost is more than the gap between bound and known point are taken out, then those that are
        completed by the others at more than that (``engine.exact.completion``), and the space is cut to what is left:
        nothing better than the known point is lost.
-    4. The partitions are merged in pairs, so that the next relaxation is tighter (``engine.exact.merging``).
+    4. The partitions are merged in pairs, so that the next relaxation is tighter (``engine.exact.merging``), and boxes
+       that limits and trust envelope do not allow are taken out (``engine.exact.limits``), as before the first round.
 
 It ends when bound and known point meet. Branch and bound gets what is left when that is little, or when merging does
 not narrow the gap: then what is missing lies in the links between modules, in limits or in networks.
@@ -23,6 +24,7 @@ import numpy as np
 from engine.evaluator import Evaluator, Report
 from engine.exact.boxes import Forest, trimmed
 from engine.exact.completion import completed
+from engine.exact.limits import allowed
 from engine.exact.merging import merged
 from engine.exact.points import drawn, polished
 from engine.exact.process import Clock, OutOfTimeError, answered
@@ -64,8 +66,11 @@ class Round:
 
 def tightened(evaluator: Evaluator, program: Program, known: Report | None, clock: Clock) -> Round:
     """Return what rounds make of a program."""
-    state, rng = Round(program, known), np.random.default_rng(0)
-    unmerged, gap = program, np.inf
+    inside, rng = allowed(program), np.random.default_rng(0)
+    state = Round(program if inside is None else replace(program, forest=inside), known)
+    if inside is None:
+        return replace(state, bound=None if known is None else known.objective, is_decided=True)
+    unmerged, gap = state.program, np.inf
     for _ in range(MOST_ROUNDS):
         answer = answered("relax", state.program.arrays(), clock)
         if answer["status"] == INFEASIBLE:
@@ -89,7 +94,10 @@ def tightened(evaluator: Evaluator, program: Program, known: Report | None, cloc
             partitions = merged(forest.partitions, gap, MOST_BOXES, clock.step)
         except OutOfTimeError:
             break
-        state = replace(state, program=replace(program, forest=replace(forest, partitions=tuple(partitions))))
+        inside = allowed(replace(program, forest=replace(forest, partitions=tuple(partitions))))
+        if inside is None:
+            return replace(state, bound=better.objective, is_decided=True)
+        state = replace(state, program=replace(program, forest=inside))
     return replace(state, program=unmerged)
 
 

@@ -11,6 +11,7 @@ from engine.evaluator import Evaluator
 from engine.exact import rounds, rows
 from engine.exact.boxes import trimmed
 from engine.exact.completion import completed, completions
+from engine.exact.limits import allowed
 from engine.exact.merging import merged
 from engine.exact.points import point_of, polished
 from engine.exact.process import Clock
@@ -240,3 +241,17 @@ def test_rows_as_differences_say_the_same(monkeypatch, seed):
     assert program.n_rows == n_rows
     assert again == pytest.approx(bound, abs=1e-9)
     assert pruned(program, reduced, gap=0.5) is not None
+
+
+def test_limits_take_out_the_boxes_that_they_forbid_and_no_others():
+    limits = (Limit("x0 - 2 * x1 + x2", lower=0.5, upper=1.5, scale=1.0),)
+    _, program = forest_of(3, limits=limits)
+    forest, rng = program.forest, np.random.default_rng(0)
+    points = rng.uniform(-1, 1, size=(20_000, 3))
+    total = points @ [1.0, -2.0, 1.0]
+    points = points[(total >= 0.5) & (total <= 1.5)][:, [axis.column.index for axis in forest.axes]]
+
+    left = allowed(program)
+
+    assert left.n_leaves < forest.n_leaves
+    assert sums(replace(program, forest=left), points) == pytest.approx(sums(program, points), abs=1e-12)
