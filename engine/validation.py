@@ -22,6 +22,7 @@ from engine.folds import MOST_FOLDS, SCHEMES, Fold, Validation, folds, honest_sc
 from engine.surrogates import Surrogate, fit
 from engine.surrogates.arrays import matrix
 from engine.surrogates.encoding import Categories, may_miss, with_gaps
+from engine.surrogates.fits import FitsDone
 
 __all__ = [
     "MOST_FOLDS",
@@ -89,6 +90,7 @@ def cross_validate(
     missing: str = "refuse",
     known: Mapping[int, Any] | None = None,
     on_predicted: Callable[[int, NDArray[np.float64]], None] | None = None,
+    fits: Callable[[int], FitsDone] | None = None,
 ) -> CrossValidation:
     """Return how well surrogates of this kind predict the rows that each fold holds out.
 
@@ -104,6 +106,8 @@ def cross_validate(
         known: fold -> its held-out predictions, shape (rows, m), from an earlier run of the same: not fitted again.
         on_predicted: called with the number of each fold that was fitted, and its held-out predictions: what another
             run may be given as ``known``.
+        fits: for a kind that chooses, from the number of a fold to the fits of its search, as ``surrogates.fit`` takes
+            them.
 
     Raises:
         ShapeError, NotFinite, ParameterError, TrainingError: as ``surrogates.fit``.
@@ -133,6 +137,7 @@ def cross_validate(
             on_step=on_step and _within(on_step, i, len(folds)),
             categories=categories,
             missing=missing,
+            fits=fits(i) if fits else None,
         )
         return surrogate.predict(X[test])
 

@@ -23,6 +23,7 @@ from engine.folds import folds as make_folds
 from engine.surrogates.arrays import Floats
 from engine.surrogates.blend import BlendForm, blend_weights
 from engine.surrogates.candidates import ladder
+from engine.surrogates.fits import FitsDone
 from engine.surrogates.params import OnStep, ParamValue
 from engine.surrogates.search import SAMPLE, Candidate, Search, Table, Trial
 
@@ -61,6 +62,7 @@ def fit_auto(
     n_jobs: int,
     on_step: OnStep,
     folds: Sequence[Fold] | None = None,
+    fits: FitsDone | None = None,
 ) -> BlendForm:
     """Return the best form or blend that the search finds within its budget.
 
@@ -68,6 +70,7 @@ def fit_auto(
 
     Args:
         folds: rows to learn from and rows to test on, by which candidates are compared; by default five at random.
+        fits: those that an earlier run has done are not done again, and those that are done now are told.
 
     Raises:
         TrainingError: nothing could be fitted.
@@ -78,7 +81,7 @@ def fit_auto(
     parts = folds or make_folds(replace(FOLDS, n_folds=min(FOLDS.n_folds, len(X))), len(X), seed=seed)
     table = Table(X, Y, parts, seed=seed, n_jobs=n_jobs)
     search = Search(table, *ladder(len(X), X.shape[1], Y.shape[1]))
-    n_fits, cut = _run(search, params, lambda share: on_step(0.9 * share))
+    n_fits, cut = _run(search, params, lambda share: on_step(0.9 * share), fits or FitsDone())
     choice = _choose(search)
     form = _refit(table, choice, lambda share: on_step(0.9 + 0.1 * share))
     told = _told(search, choice) | {"n_fits": n_fits, "cut": cut, "folds": "given" if given else "random"}
@@ -86,20 +89,31 @@ def fit_auto(
     return replace(form, choice=told, held_out=held_out, fold=fold)
 
 
-def _run(search: Search, params: Mapping[str, ParamValue], on_step: OnStep) -> tuple[int, str | None]:
+def _run(search: Search, params: Mapping[str, ParamValue], on_step: OnStep, fits: FitsDone) -> tuple[int, str | None]:
     """Do the fits of the search until it ends or is cut; return how many they were, and what cut them."""
     budget, limit = int(params["budget"] or 0), params["time_limit"]
-    end = float("inf") if limit is None else monotonic() + limit
+    limit = float("inf") if limit is None or fits.cut is not None else limit
+    began = monotonic()
     n_all = min(budget, search.most_fits())
     n_fits = 0
     for task in search.tasks():
         if n_fits == budget:
             return n_fits, "budget"
-        try:
-            # something is always fitted, however little time there is
-            search.table.run(task, _watched(on_step, n_fits, n_all, end if n_fits else float("inf")))
-        except _OutOfTimeError:
+        if n_fits == fits.cut:
             return n_fits, "time"
+        known = fits.known(n_fits, task.to_json(), search.table.shape(task))
+        if known is not None:
+            search.table.keep(task, known)
+            began = monotonic() - fits.seconds(n_fits)  # of the limit only the rest is left
+        else:
+            # something is always fitted, however little time there is
+            end = began + limit if n_fits else float("inf")
+            try:
+                outcome = search.table.run(task, _watched(on_step, n_fits, n_all, end))
+            except _OutOfTimeError:
+                fits.tell_cut(n_fits)
+                return n_fits, "time"
+            fits.tell(n_fits, task.to_json(), outcome, seconds=monotonic() - began)
         n_fits += 1
     return n_fits, None
 

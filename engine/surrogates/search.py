@@ -25,6 +25,7 @@ from engine.errors import ParameterError, TrainingError
 from engine.folds import Fold
 from engine.surrogates.arrays import Bools, Floats
 from engine.surrogates.blend import Member, to_log
+from engine.surrogates.fits import Outcome
 from engine.surrogates.params import OnStep, ParamValue
 
 SAMPLE = 4000
@@ -121,6 +122,11 @@ class Task:
     stage: str  # "sample" or "full"
     fold: int
 
+    def to_json(self) -> list[Any]:
+        """Return what is fitted on which rows, as values that go to JSON."""
+        candidate = self.trial.candidate
+        return [candidate.kind, dict(candidate.params), candidate.is_log, self.stage, self.fold]
+
 
 class Table:
     """The rows, the folds, and fitting on them."""
@@ -162,22 +168,37 @@ class Table:
         form = find_kind(candidate.kind).fit(self.X[rows], Y, params, self.seed, self.n_jobs, on_step)
         return Member(candidate.kind, form, is_log)
 
-    def run(self, task: Task, on_step: OnStep) -> None:
-        """Do one fit, and keep in the trial what its held-out rows came to. What a kind refuses is its failure."""
+    def run(self, task: Task, on_step: OnStep) -> Outcome:
+        """Do one fit, keep what it came to, and return that. What a kind refuses is its failure."""
         train, test = self.rows(task.stage, task.fold)
-        run, trial = (task.stage, task.fold), task.trial
         try:
-            member = self.fit(trial.candidate, train, on_step)
+            member = self.fit(task.trial.candidate, train, on_step)
         except (TrainingError, ParameterError) as error:
-            trial.failure = str(error)
+            outcome = Outcome(None, failure=str(error))
+        else:
+            # in the order that storing gives them: it decides the last bit of their sums
+            predicted = np.ascontiguousarray(member.predict(self.X[test]))
+            outcome = Outcome(predicted, sum(array.nbytes for array in member.form.arrays().values()))
+        self.keep(task, outcome)
+        return outcome
+
+    def keep(self, task: Task, outcome: Outcome) -> None:
+        """Keep in the trial what the held-out rows of a fit came to."""
+        run, trial = (task.stage, task.fold), task.trial
+        if outcome.predictions is None:
+            trial.failure = outcome.failure
             return
-        predicted = member.predict(self.X[test])
-        trial.n_bytes = max(trial.n_bytes, sum(array.nbytes for array in member.form.arrays().values()))
+        _train, test = self.rows(task.stage, task.fold)
+        trial.n_bytes = max(trial.n_bytes, outcome.n_bytes)
         with np.errstate(over="ignore", invalid="ignore"):
-            trial.squares[run] = ((predicted - self.Y[test]) ** 2).sum(axis=0)
+            trial.squares[run] = ((outcome.predictions - self.Y[test]) ** 2).sum(axis=0)
         trial.n_tested[run] = len(test)
         if task.stage == "full":
-            trial.predictions[task.fold] = predicted
+            trial.predictions[task.fold] = outcome.predictions
+
+    def shape(self, task: Task) -> tuple[int, int]:
+        """Return the shape of the predictions of a fit."""
+        return len(self.rows(task.stage, task.fold)[1]), self.Y.shape[1]
 
 
 class Search:

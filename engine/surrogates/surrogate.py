@@ -20,6 +20,7 @@ from engine.errors import ShapeError, TrainingError
 from engine.folds import Fold
 from engine.surrogates.arrays import Floats, matrix
 from engine.surrogates.encoding import Categories, Encoding, may_miss, with_gaps
+from engine.surrogates.fits import FitsDone
 from engine.surrogates.intervals import Intervals, NotCalibrated
 from engine.surrogates.kinds import Form, check_params, find_kind
 from engine.surrogates.params import OnStep, ParamValue
@@ -140,6 +141,7 @@ def fit(
     on_step: OnStep | None = None,
     categories: Categories | None = None,
     missing: str = "refuse",
+    fits: FitsDone | None = None,
 ) -> Surrogate:
     """Train a surrogate of this kind on rows X -> Y.
 
@@ -161,6 +163,8 @@ def fit(
         categories: the categories of each input that has some; X holds their places, 0 to c - 1.
         missing: "refuse" cells of X that are missing (NaN), or "impute" them: by the median or the most frequent
             category, with a column that says so for each input that was missing in training.
+        fits: for a kind that chooses, the fits of its search that an earlier run of the same has done: they are not
+            done again, and those that are done now are told. The others do not look at it.
 
     Raises:
         ParameterError: kind, a hyperparameter, seed, n_jobs or missing is not one that is allowed.
@@ -185,7 +189,7 @@ def fit(
 
     encoding = Encoding.of(X, inputs, categories, missing)
     found = find_kind(kind)
-    choosing = {"folds": folds} if found.chooses else {}
+    choosing = {"folds": folds, "fits": fits} if found.chooses else {}
     with _pools(found.threaded).limit(limits=1):  # shared sums differ in the last bit
         form = found.fit(
             encoding.encoded(X) if encoding else X,
