@@ -21,7 +21,7 @@ from engine.errors import TrainingError
 from engine.folds import Fold, Validation
 from engine.folds import folds as make_folds
 from engine.surrogates.arrays import Floats
-from engine.surrogates.blend import BlendForm, blend_weights
+from engine.surrogates.blend import BlendForm, Member, blend_weights
 from engine.surrogates.candidates import ladder
 from engine.surrogates.fits import FitsDone
 from engine.surrogates.params import OnStep, ParamValue
@@ -80,10 +80,10 @@ def fit_auto(
         return _unchosen(X, Y, seed, n_jobs, on_step)
     parts = folds or make_folds(replace(FOLDS, n_folds=min(FOLDS.n_folds, len(X))), len(X), seed=seed)
     table = Table(X, Y, parts, seed=seed, n_jobs=n_jobs)
-    search = Search(table, *ladder(len(X), X.shape[1], Y.shape[1]))
-    n_fits, cut = _run(search, params, lambda share: on_step(0.9 * share), fits or FitsDone())
+    search, fits = Search(table, *ladder(len(X), X.shape[1], Y.shape[1])), fits or FitsDone()
+    n_fits, cut = _run(search, params, lambda share: on_step(0.9 * share), fits)
     choice = _choose(search)
-    form = _refit(table, choice, lambda share: on_step(0.9 + 0.1 * share))
+    form = _refit(table, choice, lambda share: on_step(0.9 + 0.1 * share), fits)
     told = _told(search, choice) | {"n_fits": n_fits, "cut": cut, "folds": "given" if given else "random"}
     held_out, fold = _held_out(table, choice)
     return replace(form, choice=told, held_out=held_out, fold=fold)
@@ -191,16 +191,26 @@ def _weights(P: Floats, Y: Floats) -> Floats:
     return weights
 
 
-def _refit(table: Table, choice: _Choice, on_step: OnStep) -> BlendForm:
+def _refit(table: Table, choice: _Choice, on_step: OnStep, fits: FitsDone) -> BlendForm:
     """Return the blend of the chosen candidates, learned from all rows."""
-    n, everything = len(choice.members), np.arange(len(table.X))
+    n = len(choice.members)
 
     def part(i: int) -> OnStep:
         return lambda share: on_step((i + share) / n)
 
-    members = [table.fit(trial.candidate, everything, part(i)) for i, trial in enumerate(choice.members)]
+    members = [_member(table, trial.candidate, i, part(i), fits) for i, trial in enumerate(choice.members)]
     on_step(1.0)
     return BlendForm(tuple(members), choice.weights)
+
+
+def _member(table: Table, candidate: Candidate, i: int, on_step: OnStep, fits: FitsDone) -> Member:
+    """Return the ``i``-th of the chosen candidates, learned from all rows now or by an earlier run."""
+    arrays = fits.known_member(i, candidate.to_json())
+    if arrays is not None and (known := table.restored(candidate, arrays)):
+        return known
+    member = table.fit(candidate, np.arange(len(table.X)), on_step)
+    fits.tell_member(i, candidate.to_json(), member.form.arrays())
+    return member
 
 
 def _unchosen(X: Floats, Y: Floats, seed: int, n_jobs: int, on_step: OnStep) -> BlendForm:

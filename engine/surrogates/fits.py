@@ -1,7 +1,8 @@
 """The fits that a search has done, outside the process: one that was broken off goes on and does none of them again.
 
-A search is decided by what its fits come to and by nothing else. So what they came to is all of its state: plain arrays
-and values that go to JSON, in one flat dictionary, as ``engine.solvers.state`` writes them.
+A search is decided by what its fits come to and by nothing else. So what they came to is all of its state, together
+with the forms that it has learned from all rows in the end: plain arrays and values that go to JSON, in one flat
+dictionary, as ``engine.solvers.state`` writes them.
 
 Notation:
     n: rows that a fit held out.    m: outputs.    i: number of a fit, counted from 0 in the order of the search.
@@ -87,3 +88,19 @@ class FitsDone:
     def tell_cut(self, n_fits: int) -> None:
         """Tell that time has cut the search after so many fits."""
         self._on_fit({_CUT: n_fits})
+
+    def known_member(self, k: int, of: list[Any]) -> dict[str, np.ndarray[Any, Any]] | None:
+        """Return the arrays of the ``k``-th form that was learned from all rows; None if they are not known.
+
+        Args:
+            of: what was fitted, as values that go to JSON.
+        """
+        prefix = f"member.{k}."
+        if self._state.get(f"member.{k}") != {"of": of}:
+            return None
+        return {name.removeprefix(prefix): each for name, each in self._state.items() if name.startswith(prefix)}
+
+    def tell_member(self, k: int, of: list[Any], arrays: Mapping[str, np.ndarray[Any, Any]]) -> None:
+        """Tell the arrays of the ``k``-th form that was learned from all rows."""
+        named = {f"member.{k}.{name}": array for name, array in arrays.items()}
+        self._on_fit({f"member.{k}": {"of": of}, **named})

@@ -21,7 +21,7 @@ from typing import Any
 
 import numpy as np
 
-from engine.errors import ParameterError, TrainingError
+from engine.errors import ModelFileError, ParameterError, TrainingError
 from engine.folds import Fold
 from engine.surrogates.arrays import Bools, Floats
 from engine.surrogates.blend import Member, to_log
@@ -79,6 +79,10 @@ class Candidate:
     is_reference: bool = False
     is_log: bool = False
 
+    def to_json(self) -> list[Any]:
+        """Return what is fitted, as values that go to JSON."""
+        return [self.kind, dict(self.params), self.is_log]
+
 
 @dataclass(eq=False)
 class Trial:
@@ -124,8 +128,7 @@ class Task:
 
     def to_json(self) -> list[Any]:
         """Return what is fitted on which rows, as values that go to JSON."""
-        candidate = self.trial.candidate
-        return [candidate.kind, dict(candidate.params), candidate.is_log, self.stage, self.fold]
+        return [*self.trial.candidate.to_json(), self.stage, self.fold]
 
 
 class Table:
@@ -162,11 +165,24 @@ class Table:
         """Return the candidate, fitted on these rows."""
         from engine.surrogates.kinds import check_params, find_kind  # which has auto in its table
 
-        is_log = self.may_be_log & candidate.is_log
+        is_log = self._is_log(candidate)
         Y = to_log(self.Y[rows], is_log)
         params = check_params(candidate.kind, candidate.params)
         form = find_kind(candidate.kind).fit(self.X[rows], Y, params, self.seed, self.n_jobs, on_step)
         return Member(candidate.kind, form, is_log)
+
+    def restored(self, candidate: Candidate, arrays: Mapping[str, np.ndarray[Any, Any]]) -> Member | None:
+        """Return the candidate, fitted earlier, of the arrays of its form; None if they are not sound."""
+        from engine.surrogates.kinds import find_kind
+
+        try:
+            form = find_kind(candidate.kind).form.from_arrays(arrays, self.X.shape[1], self.Y.shape[1])
+        except ModelFileError:
+            return None
+        return Member(candidate.kind, form, self._is_log(candidate))
+
+    def _is_log(self, candidate: Candidate) -> Bools:
+        return self.may_be_log & candidate.is_log
 
     def run(self, task: Task, on_step: OnStep) -> Outcome:
         """Do one fit, keep what it came to, and return that. What a kind refuses is its failure."""

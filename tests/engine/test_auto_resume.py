@@ -105,13 +105,62 @@ def test_a_search_that_is_broken_off_after_every_fit_comes_to_its_end_all_the_sa
     assert n_runs >= n_fits
 
 
-def test_a_finished_search_is_only_looked_up(fitted):
+def test_a_finished_search_is_only_looked_up(fitted, monkeypatch):
     whole, state = auto()
     fitted.clear()
+    monkeypatch.setattr(Table, "fit", None)
 
     again, _ = auto(state)
 
     assert fitted == []
+    assert again == whole
+
+
+SMALL = {
+    "linear": {},
+    "ridge": {},
+    "random_forest": {"n_trees": 5},
+    "extra_trees": {"n_trees": 5},
+    "hist_gradient_boosting": {"n_iterations": 20},
+    "gaussian_process": {},
+    "neural_network": {"n_epochs": 10},
+}
+
+
+@pytest.mark.parametrize("kind", SMALL)
+def test_what_has_learned_from_all_rows_is_not_fitted_again_whatever_its_kind(kind, monkeypatch):
+    monkeypatch.setattr("engine.surrogates.auto.ladder", lambda n, d, m: ([Candidate(kind, SMALL[kind])], []))
+    whole, state = auto()
+    monkeypatch.setattr(Table, "fit", None)
+
+    again, _ = auto(state)
+
+    assert [member["kind"] for member in from_file(again).choice["members"]] == [kind]
+    assert again == whole
+
+
+def test_of_two_members_that_learn_from_all_rows_only_the_one_that_is_missing_is_fitted(monkeypatch):
+    monkeypatch.setattr("engine.surrogates.auto.ladder", lambda n, d, m: (FIRSTS[3:], []))
+    whole, state = auto()
+    lacking = {name: each for name, each in state.items() if not name.startswith("member.1")}
+    found, fit_one = [], Table.fit
+    monkeypatch.setattr(
+        Table, "fit", lambda self, candidate, *args: found.append(candidate) or fit_one(self, candidate, *args)
+    )
+
+    again, _ = auto(lacking)
+
+    assert "member.1" in state
+    assert [candidate.to_json() for candidate in found] == [state["member.1"]["of"]]
+    assert again == whole
+
+
+def test_a_form_that_is_not_sound_is_fitted_again():
+    whole, state = auto()
+    damaged = next(name for name in state if name.startswith("member.0."))
+
+    again, _ = auto(state | {damaged: np.zeros(1)})
+
     assert again == whole
 
 
