@@ -1,6 +1,5 @@
 """Parquet, the form in which tables are kept, and the ways to get parts of it."""
 
-import io
 import math
 from collections.abc import Collection, Mapping, Sequence
 from itertools import islice
@@ -45,16 +44,9 @@ def write_parquet(frame: pl.DataFrame, path: Path) -> None:
     frame.write_parquet(path, compression="zstd", statistics=True)
 
 
-def parquet_bytes(frame: pl.DataFrame) -> bytes:
-    """Return a frame as Parquet, to keep for a while; ``write_parquet`` is for files that last."""
-    buffer = io.BytesIO()
-    frame.write_parquet(buffer)
-    return buffer.getvalue()
-
-
-def from_parquet_bytes(content: bytes) -> pl.DataFrame:
-    """Return the frame that ``parquet_bytes`` kept."""
-    return pl.read_parquet(io.BytesIO(content))
+def load_parquet(path: Path) -> pl.DataFrame:
+    """Return the frame that ``write_parquet`` wrote."""
+    return pl.read_parquet(path, memory_map=False)  # the file may go while the table is used
 
 
 def count_rows(path: Path) -> int:

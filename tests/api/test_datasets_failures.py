@@ -4,6 +4,7 @@ import io
 import threading
 import zipfile
 from datetime import timedelta
+from types import SimpleNamespace
 
 import polars as pl
 import pytest
@@ -12,7 +13,7 @@ from app.extensions import db, object_store
 from app.models import Task
 from app.tasks import imports
 from app.viewModels import dataset_imports, dataset_objects, task_queue, tasks
-from engine.tables import csv_files
+from engine.tables import csv_files, read_table
 from tests.support.servers import wait_until
 from tests.support.uploads import HOURS, NOTHING, post_file, what_is_there
 
@@ -242,6 +243,39 @@ def test_a_worker_that_lost_its_lease_adds_nothing_and_leaves_the_file_to_the_ne
 
     task = task_of(answer)
     assert (task["state"], task["attempt"], task["result"]["version"]) == ("succeeded", 2, 1)
+    assert what_is_there(app) == {"datasets": 1, "versions": 1, "objects": 2}
+
+
+def test_what_an_earlier_attempt_has_parsed_is_not_parsed_again(app, send, task_of, work, monkeypatch):
+    answer, parsed = send(), []
+    profile_as_ever = imports._profile
+    always = vars(app.config["SETTINGS"]) | {"task_checkpoint_seconds": 0}
+    monkeypatch.setitem(app.config, "SETTINGS", SimpleNamespace(**always))
+
+    def read(*args, **kwargs):
+        parsed.append(1)
+        return read_table(*args, **kwargs)
+
+    def lose_the_lease(*_args):
+        db.session.query(Task).update({"lease_until": 0})
+        db.session.commit()
+        task_queue.requeue_lost(max_attempts=3)
+        raise task_queue.LeaseLostError
+
+    monkeypatch.setattr(imports, "read_table", read)
+    monkeypatch.setattr(imports, "_profile", lose_the_lease)
+    work()
+    monkeypatch.setattr(imports, "_profile", profile_as_ever)
+    left = what_is_there(app)
+    with app.app_context():
+        dataset_objects.sweep(older_than=timedelta(seconds=-1))
+
+    work()
+
+    task = task_of(answer)
+    assert (task["state"], task["attempt"], task["result"]["version"]) == ("succeeded", 2, 1)
+    assert parsed == [1]
+    assert left["objects"] == 3  # the file, the table, and the checkpoint that names it
     assert what_is_there(app) == {"datasets": 1, "versions": 1, "objects": 2}
 
 
