@@ -120,6 +120,14 @@ def test_no_fold_tests_a_row_that_shares_a_measurement_with_training(learned):
     assert purged == [span, 2 * span, 2 * span, span]
 
 
+@pytest.mark.parametrize("seen", [{"lags": [0, 2]}, {"windows": [3]}, {"horizon": 1}])
+def test_rows_that_share_measurements_are_not_scored_at_random(learned, seen):
+    metrics = learned(**seen)["metrics"]
+
+    assert metrics["validation"]["scheme"] != "random"
+    assert (metrics["random"], metrics["notes"]) == (None, [])
+
+
 def test_a_model_that_saw_another_past_no_longer_fits_its_module(client, headers, learned):
     model = learned(lags=[0, 2])
     url = f"/api/v1/modules/{model['module_id']}"

@@ -47,7 +47,7 @@ class ModelIn(Input):
         load_default=True,
         metadata={
             "description": "Where rows are held out by group or time: score them at random too and tell the gap in "
-            "words. It takes as long again."
+            "words. It takes as long again. Not done for models that see the past or predict ahead."
         },
     )
     missing = fields.String(
@@ -138,7 +138,10 @@ class MetricsOut(Schema):
         keys=fields.String(),
         values=fields.Nested(ScoreOut),
         allow_none=True,
-        metadata={"description": "The scores of rows held out at random, which flatter. null: not asked for."},
+        metadata={
+            "description": "The scores of rows held out at random, which flatter. null: not asked for, or of "
+            "a model that sees the past or predicts ahead."
+        },
     )
     notes = fields.List(fields.Nested(NoteOut), metadata={"description": "What the gap between the two says."})
     intervals = fields.Nested(IntervalsOut, allow_none=True)
