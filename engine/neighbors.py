@@ -71,7 +71,7 @@ class History:
         self._is_category = np.array([tag in categories for tag in self.inputs], dtype=np.bool_)
         self._counts = self._varies | self._is_category
         self._scale = scale[self._counts]
-        self._X = self.X[:, self._counts]
+        self._X = np.asfortranarray(self.X[:, self._counts])  # distances are summed tag by tag
         self._spacing: float | None = None
 
     def nearest(self, x: ArrayLike, k: int = 1) -> tuple[NDArray[np.intp], Floats]:

@@ -392,6 +392,19 @@ def test_what_is_missing_is_taken_to_be_what_the_model_fills_it_with(client, hea
     assert len(along["grid"][0]) == 5
 
 
+def test_a_process_is_optimized_over_a_model_without_one_complete_row(client, headers, of_gaps, work):
+    client.post(f"/api/v1/models/{of_gaps['id']}/promote", headers=headers)
+    module = client.get(f"/api/v1/modules/{of_gaps['module_id']}", headers=headers).json
+    asked = {"terms": [{"goal": "minimize", "of": "steam"}], "budget": 300}
+
+    task = client.post(f"/api/v1/processes/{module['process_id']}/optimizations", json=asked, headers=headers).json
+    work()
+
+    found = client.get(f"/api/v1/optimizations/{task['subject_id']}", headers=headers).json["result"]
+    assert found["inputs"]["fuel"] == "coal"
+    assert found["modules"][0]["nearest"]["filled"] == ["load", "o2"]
+
+
 def test_rows_that_are_complete_stand_alone_where_there_are_enough(learned, optimize):
     found = optimize(learned())["result"]
 
