@@ -109,12 +109,15 @@ class Forest:
         return low - margin, high + margin
 
     def sums(self, values: Mapping[int, float]) -> Floats:
-        """Return the outputs at a point, shape (M,): NaN where a partition has no box for it.
+        """Return the outputs at a point, shape (M,): NaN where a partition has no box for it; bounds hold it inside.
 
         Args:
             values: of the columns of the axes, by their index, in their units.
         """
-        cells = [max(0, int(np.searchsorted(axis.edges, values[axis.column.index])) - 1) for axis in self.axes]
+        cells = [
+            int(np.clip(np.searchsorted(axis.edges, values[axis.column.index]) - 1, 0, axis.n_cells - 1))
+            for axis in self.axes
+        ]
         total = self.base.copy()
         for partition in self.partitions:
             is_here = np.all((partition.first <= cells) & (partition.last >= cells), axis=1)

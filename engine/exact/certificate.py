@@ -165,7 +165,7 @@ def _off(program: Program, point: Report) -> str | None:
     tags = {column.index: tag for tag, column in program.columns.items()}
     for column, promised in zip(program.forest.outputs, sums, strict=True):
         value = values[tags[column.index]]
-        if abs(value - promised) > AGREES * max(column.span, abs(value)):
+        if not abs(value - promised) <= AGREES * max(column.span, abs(value)):  # NaN is no agreement
             return f"the program says that {tags[column.index]!r} is {promised:.9g} but the model gives {value:.9g}"
     return None
 
