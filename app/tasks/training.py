@@ -14,11 +14,13 @@ from app.libs.enums import EventType, TaskKind
 from app.tasks import fan_out
 from app.tasks.claim import Claim
 from app.tasks.fan_out import Watch, WorthFanningOut
+from app.tasks.kept_fits import drop_fits, fits_of
 from app.utils.object_store import ObjectInfo
 from app.viewModels import model_objects, task_parts, training
 from app.viewModels.training_rows import Rows
 from engine.solvers.state import State
 from engine.surrogates import Surrogate, calibrate, fit, measure_routes, save
+from engine.surrogates.fits import FitsDone
 from engine.surrogates.routes import routes_to_json
 from engine.validation import CrossValidation, Fold, cross_validate
 
@@ -41,7 +43,8 @@ def train_model(claim: Claim) -> None:
         claim.wait_for(lambda: _submit_folds(claim, order, kept.missing(folds)))
         return
     # a kind that chooses does so by rows held out as its scores are: not by neighbors of those it has seen
-    surrogate = fit(order.kind, rows.X, rows.Y, **order.learn, folds=folds["validate"], on_step=stages.of("learn"))
+    by = {"folds": folds["validate"], "fits": kept.fits("learn")}
+    surrogate = fit(order.kind, rows.X, rows.Y, **order.learn, **by, on_step=stages.of("learn"))
     if validated["validate"].n_rows > 1:
         surrogate = calibrate(surrogate, validated["validate"], seed=order.seed, on_step=stages.of("calibrate"))
     routes = routes_to_json(measure_routes(surrogate, on_step=stages.of("measure")).form)
@@ -64,6 +67,7 @@ def train_fold(claim: Claim) -> None:
     order, rows = training.load(UUID(claim.payload["model_id"]))
     folds, i = training.folds(order, rows)[claim.payload["stage"]], claim.payload["fold"]
     found: State = {}
+    kept = claim.checkpoints.load() or {}
     cross_validate(
         order.kind,
         rows.X,
@@ -73,6 +77,7 @@ def train_fold(claim: Claim) -> None:
         on_step=lambda share: claim.step(min(share * len(folds) - i, 1.0), stage=claim.payload["stage"], fold=i),
         known={k: np.zeros((len(test), len(order.outputs))) for k, (_, test) in enumerate(folds) if k != i},
         on_predicted=lambda _i, predictions: found.update(predictions=predictions),
+        fits=lambda i: fits_of(claim.checkpoints, kept, f"{claim.payload['stage']}.{i}"),
     )
     fan_out.store(claim, found, seconds=time.perf_counter() - started)
 
@@ -101,6 +106,7 @@ def _validated(
         on_step=tell,
         known=kept.of(stage),
         on_predicted=lambda i, predictions: kept.add(stage, i, predictions),
+        fits=lambda i: kept.fits(f"{stage}.{i}"),
     )
 
 
@@ -112,7 +118,8 @@ def _submit_folds(claim: Claim, order: training.Order, missing: Iterable[tuple[s
 class _KeptFolds:
     """The folds that are finished: those of parts, and in the checkpoint those that were fitted here.
 
-    A worker that takes over fits none of them again.
+    A worker that takes over fits none of them again. Of the fold under way, and of the last fit on all rows, it is
+    the finished fits of their search that are kept, where the kind makes one.
 
     Attributes:
         has_parts: whether some were fitted in tasks of their own.
@@ -139,12 +146,18 @@ class _KeptFolds:
         return [(stage, i) for stage in folds for i in range(len(folds[stage])) if i not in self.of(stage)]
 
     def add(self, stage: str, i: int, predictions: np.ndarray) -> None:
-        """Keep the predictions of one more fold."""
+        """Keep the predictions of one more fold, and no longer what led to them."""
+        drop_fits(self.state)
         self.state[f"{stage}.{i}"] = predictions
         self.checkpoints.save(lambda: self.state)
 
+    def fits(self, search: str) -> FitsDone:
+        """Return the fits of the search within a fold, or of the last one, that are finished."""
+        return fits_of(self.checkpoints, self.state, search)
+
     def save(self, *, seconds: float) -> None:
-        """Keep everything at once, with how long it took: this worker lets go."""
+        """Keep the folds at once, with how long they took: this worker lets go of all that is left."""
+        drop_fits(self.state)
         self.state["seconds"] = self.seconds + seconds
         self.checkpoints.save(lambda: self.state, at_once=True)
 
