@@ -6,7 +6,7 @@ from safetensors.numpy import load
 
 from engine.folds import Validation, folds
 from engine.solvers.state import from_bytes, to_bytes
-from engine.surrogates import fit
+from engine.surrogates import fit, search
 from engine.surrogates.fits import FitsDone
 from engine.surrogates.model_file import from_bytes as from_file
 from engine.surrogates.model_file import to_bytes as to_file
@@ -222,6 +222,35 @@ def test_where_time_has_cut_stays_however_much_time_there_is(clock, fitted):
         assert from_file(again).choice == from_file(whole).choice
         assert load(again).keys() == load(whole).keys()
         assert all(array.tobytes() == load(whole)[name].tobytes() for name, array in load(again).items())
+
+
+def test_a_search_on_samples_of_a_large_table_goes_on_too(fitted, monkeypatch):
+    monkeypatch.setattr(search, "SAMPLE", 40)
+    whole, _ = auto()
+    n_whole = len(fitted)
+    fitted.clear()
+
+    _, state = auto(stop_after=n_whole - 2)
+    resumed, _ = auto(state)
+
+    assert {of[3] for of in fitted} == {"sample", "full"}
+    assert len(fitted) == n_whole
+    assert resumed == whole
+
+
+def test_a_member_that_has_learned_logarithms_is_read_back_as_one(monkeypatch):
+    logarithm = Candidate("linear", {}, is_log=True)
+    monkeypatch.setattr("engine.surrogates.auto.ladder", lambda n, d, m: (FIRSTS[:1], [logarithm]))
+    X = rows()[0]
+    Y = np.exp(5 * X + X[:, ::-1])[:, :2]
+    told = {}
+
+    whole = fit("auto", X, Y, **TAGS, fits=FitsDone(on_fit=told.update))
+    monkeypatch.setattr(Table, "fit", None)
+    again = fit("auto", X, Y, **TAGS, fits=FitsDone(from_bytes(to_bytes(told))))
+
+    assert [member["is_log"] for member in again.choice["members"]] == [True]
+    assert to_file(again) == to_file(whole)
 
 
 @pytest.mark.parametrize("change", ["another candidate", "another shape", "only half"])
