@@ -45,7 +45,7 @@ def test_every_task_of_the_celery_application_is_a_context_task(app):
 def test_a_task_runs_in_its_own_application_and_opens_its_context(app):
     seen = []
 
-    @celery_ext.celery.task(name="test.look")
+    @celery_ext.celery.task(name="test.look", shared=False)
     def look():
         seen.append(current_app._get_current_object())
 
@@ -61,7 +61,7 @@ def test_a_task_called_eagerly_keeps_the_context_that_is_open(app, context):
     g.mark = "the caller's"
     seen = []
 
-    @celery_ext.celery.task(name="test.look_again")
+    @celery_ext.celery.task(name="test.look_again", shared=False)
     def look_again():
         seen.append(g.mark)
 
@@ -74,7 +74,7 @@ def test_a_task_called_eagerly_keeps_the_context_that_is_open(app, context):
 def message():
     """Send a worker, here, one message of a queue whose work does nothing."""
 
-    @celery_ext.celery.task(name="test.carry", claims=Queue.DEFAULT)
+    @celery_ext.celery.task(name="test.carry", shared=False, claims=Queue.DEFAULT)
     def run(claim):
         succeed(claim)
 
