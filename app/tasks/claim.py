@@ -157,7 +157,7 @@ class Claim:
                 self._tell_lines()
         except LeaseLostError:
             self._lost.set()
-        except Exception:
+        except Exception:  # a lease outlasts some beats that fail; the next one may succeed
             log.warning("heartbeat_failed", task_id=str(self.lease.task_id), exc_info=True)
         else:
             if state is TaskState.STOPPING:

@@ -320,13 +320,13 @@ class TestWatch:
     def test_it_says_nothing_before_it_can_tell(self, context, fan_out_after):
         fan_out_after(0)
 
-        Watch(5).look(0.5)
-        Watch(5).look(0.0)
+        assert Watch(5).look(0.5) is None
+        assert Watch(5).look(0.0) is None
 
     def test_the_last_part_is_done_where_the_others_were(self, context, fan_out_after):
         fan_out_after(0)
 
-        Watch(5).look(4.0)
+        assert Watch(5).look(4.0) is None
 
     def test_what_would_take_long_is_worth_it(self, context, fan_out_after, monkeypatch):
         fan_out_after(10)

@@ -40,6 +40,20 @@ def submit(client, headers, chain):
 
 
 @pytest.fixture
+def send_chain(client, headers, project):
+    """Send a new version of the table, which waits to be read."""
+
+    def send():
+        file = io.BytesIO()
+        chain_table(70).write_parquet(file)
+        file.seek(0)
+        form = {"name": "chain", "file": (file, "chain.parquet")}
+        return client.post(f"/api/v1/projects/{project.id}/datasets", data=form, headers=headers).json
+
+    return send
+
+
+@pytest.fixture
 def task_of(client, headers):
     return lambda task_id: client.get(f"/api/v1/tasks/{task_id}", headers=headers).json
 
@@ -100,13 +114,9 @@ def test_only_some_modules_may_be_trained_where_the_others_have_models(app, subm
 
 
 def test_trainings_wait_for_an_import_and_learn_from_what_it_has_read(
-    app, submit, task_of, work_all, client, headers, project
+    app, submit, send_chain, task_of, work_all, client, headers
 ):
-    file = io.BytesIO()
-    chain_table(70).write_parquet(file)
-    file.seek(0)
-    form = {"name": "chain", "file": (file, "chain.parquet")}
-    reading = client.post(f"/api/v1/projects/{project.id}/datasets", data=form, headers=headers).json
+    reading = send_chain()
     task_id = submit(imports=[reading["id"]]).json["id"]
     before = task_of(task_id)
     work_all()
@@ -220,13 +230,9 @@ def test_a_pipeline_that_is_tried_again_after_a_part_of_it_waits_for_that(app, s
 
 
 def test_a_pipeline_without_its_import_says_so_when_it_is_tried_again(
-    submit, task_of, work_all, client, headers, project
+    submit, send_chain, task_of, work_all, client, headers
 ):
-    file = io.BytesIO()
-    chain_table(70).write_parquet(file)
-    file.seek(0)
-    form = {"name": "chain", "file": (file, "chain.parquet")}
-    reading = client.post(f"/api/v1/projects/{project.id}/datasets", data=form, headers=headers).json
+    reading = send_chain()
     task_id = submit(imports=[reading["id"]]).json["id"]
     client.post(f"/api/v1/tasks/{reading['id']}/cancel", headers=headers)
     failed = task_of(task_id)

@@ -155,9 +155,13 @@ def test_what_was_told_of_a_task_goes_with_it(app, client, headers, module, age,
 
 
 def test_what_beat_has_run_every_hour_is_there_to_be_run(app):
-    for entry in app.config["CELERY"]["beat_schedule"].values():
+    names = {entry["task"] for entry in app.config["CELERY"]["beat_schedule"].values()}
+
+    assert names
+    assert names <= set(celery_ext.celery.tasks)
+    for name in names:
         with app.app_context():
-            celery_ext.celery.tasks[entry["task"]]()
+            celery_ext.celery.tasks[name]()
 
 
 def test_tasks_that_waited_for_each_other_go_together(app, client, headers, module, age, clean):
